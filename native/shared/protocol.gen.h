@@ -1,0 +1,86 @@
+/* Generated from packages/protocol/src/frames.ts by "npm run gen". Do not edit. */
+#ifndef CAISSON_PROTOCOL_GEN_H
+#define CAISSON_PROTOCOL_GEN_H
+
+#define PROTOCOL_GENERATION 1
+
+#define LIMIT_HEADER 12
+#define LIMIT_MAX_PAYLOAD 262144
+#define LIMIT_MAX_CHUNK 65536
+#define LIMIT_WINDOW 262144
+#define LIMIT_MAX_EXECUTIONS 4096
+#define LIMIT_MAX_REQUESTS 256
+#define LIMIT_MAX_ID 64
+#define LIMIT_MAX_PATH 4096
+#define LIMIT_MAX_STRINGS 8192
+
+#define FRAME_HELLO 1
+#define FRAME_START 2
+#define FRAME_ATTACH 3
+#define FRAME_STARTED 4
+#define FRAME_OUTPUT 5
+#define FRAME_EXIT 6
+#define FRAME_OUTPUT_CLOSED 7
+#define FRAME_STDIN 8
+#define FRAME_STDIN_CLOSE 9
+#define FRAME_SIGNAL 10
+#define FRAME_RESIZE 11
+#define FRAME_ACK 12
+#define FRAME_FORGET 13
+#define FRAME_OK 14
+#define FRAME_ERROR 15
+#define FRAME_DATA 16
+#define FRAME_END 17
+#define FRAME_CANCEL 18
+#define FRAME_ENTRY 19
+#define FRAME_FILE_READ 32
+#define FRAME_FILE_WRITE 33
+#define FRAME_FILE_STAT 34
+#define FRAME_FILE_LIST 35
+#define FRAME_FILE_MKDIR 36
+#define FRAME_FILE_RENAME 37
+#define FRAME_FILE_REMOVE 38
+#define FRAME_FILE_CHMOD 39
+#define FRAME_FILE_CHOWN 40
+
+#define FLAG_STDERR 1
+
+#define FIELD_GENERATION 1
+#define FIELD_NONCE 2
+#define FIELD_EXECUTION 3
+#define FIELD_ID 4
+#define FIELD_ARG 5
+#define FIELD_ENV 6
+#define FIELD_CWD 7
+#define FIELD_USER 8
+#define FIELD_TTY_COLS 9
+#define FIELD_TTY_ROWS 10
+#define FIELD_STDIN 11
+#define FIELD_PID 12
+#define FIELD_OFFSET 13
+#define FIELD_LENGTH 14
+#define FIELD_EXIT_CODE 15
+#define FIELD_SIGNAL 16
+#define FIELD_SCOPE 17
+#define FIELD_CPU_USEC 18
+#define FIELD_MAX_RSS 19
+#define FIELD_ERRNO 20
+#define FIELD_MESSAGE 21
+#define FIELD_PATH 22
+#define FIELD_TARGET 23
+#define FIELD_NAME 24
+#define FIELD_MODE 25
+#define FIELD_PARENTS 26
+#define FIELD_RECURSIVE 27
+#define FIELD_FOLLOW 28
+#define FIELD_UID 29
+#define FIELD_GID 30
+#define FIELD_SIZE 31
+#define FIELD_MTIME_NS 32
+#define FIELD_FILE_TYPE 33
+#define FIELD_CREATED 34
+#define FIELD_LINK 35
+#define FIELD_OWNER 36
+#define FIELD_GROUP 37
+
+#endif

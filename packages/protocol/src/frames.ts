@@ -1,0 +1,167 @@
+/**
+ * The agent protocol: what the server and the agent of a sandbox say to each other, generation 1.
+ *
+ * A connection carries frames: a 12-byte little-endian header (u32 payload length, u32 stream, u8 type,
+ * u8 flags, u16 zero) and a payload. Streams are numbered by the host and live as long as one request;
+ * stream 0 is the connection itself. Control payloads are *fields*: a sequence of (u8 tag, u32 length,
+ * bytes), where a tag may repeat (a list) and an unknown tag is skipped, so that messages only ever grow.
+ * Integers in fields are u64 little-endian. Bulk frames (`output`, `data`, `stdin`) are raw bytes behind a
+ * u64 offset.
+ *
+ * Flow control is a cumulative acknowledgement: a sender keeps at most `WINDOW` bytes unacknowledged per
+ * stream, and `ack` carries the offset up to which the receiver has *kept* the bytes. The agent holds what
+ * is not acknowledged, so that a server that was killed can continue from the offset that it has on disk.
+ *
+ * The constants here are written to `native/shared/protocol.gen.h` by `npm run gen`.
+ */
+
+export const PROTOCOL_GENERATION = 1
+
+/** Limits of the protocol, in bytes unless the name says otherwise. Exceeding one closes the connection. */
+export const LIMITS = {
+  HEADER: 12,
+  /** Largest payload of any frame; bounds argv and environment of one start together. */
+  MAX_PAYLOAD: 262_144,
+  /** Largest run of bulk bytes in one `output`, `data` or `stdin` frame. */
+  MAX_CHUNK: 65_536,
+  /** Bulk bytes that a sender may have unacknowledged on one stream. */
+  WINDOW: 262_144,
+  /** Executions an agent holds at once (running, or ended and not yet forgotten). */
+  MAX_EXECUTIONS: 4096,
+  /** Requests under way at once on one connection (files and the like, without executions). */
+  MAX_REQUESTS: 256,
+  /** Longest execution id. */
+  MAX_ID: 64,
+  /** Longest path, Linux' own PATH_MAX. */
+  MAX_PATH: 4096,
+  /** Most arguments plus environment entries of one start. */
+  MAX_STRINGS: 8192,
+} as const
+
+/** Frame types. Requests come from the host, the others from the agent unless a comment says both. */
+export const FrameType = {
+  /** Agent, once per connection, stream 0: generation, nonce, and an `EXECUTION` id per held execution. The host answers with its generation. Both. */
+  HELLO: 1,
+  /** Request: start a program. ID, ARG+, ENV*, CWD?, USER?, TTY_COLS+TTY_ROWS?, STDIN (1 = open a pipe, else /dev/null). An ID that is held already is attached, not started again. Answered by STARTED or ERROR. */
+  START: 2,
+  /** Request: follow a held execution (ID) on this stream, its output from OFFSET on. Answered by STARTED, OUTPUT…, and EXIT and OUTPUT_CLOSED when they have happened. */
+  ATTACH: 3,
+  /** Answer to START and ATTACH: PID. */
+  STARTED: 4,
+  /** Bulk: u64 offset of the first byte in the execution's interleaved output, bytes. FLAG_STDERR tells the stream. */
+  OUTPUT: 5,
+  /** The program ended: exactly one of EXIT_CODE and SIGNAL, and CPU_USEC, MAX_RSS. Repeated on ATTACH until FORGET. */
+  EXIT: 6,
+  /** Every writer of the output has closed it: OFFSET is the total length. May come before or long after EXIT. */
+  OUTPUT_CLOSED: 7,
+  /** Bulk, from the host: u64 offset, bytes for the program's stdin. */
+  STDIN: 8,
+  /** Request: end of stdin (Ctrl-D on a terminal). No answer. */
+  STDIN_CLOSE: 9,
+  /** Request: SIGNAL to the execution of this stream, SCOPE says to whom. Answered by OK or ERROR. */
+  SIGNAL: 10,
+  /** Request: TTY_COLS, TTY_ROWS. No answer. */
+  RESIZE: 11,
+  /** Both: u64 offset up to which bulk bytes of this stream are kept. */
+  ACK: 12,
+  /** Request: drop the execution of this stream; output still coming is drained and discarded. No answer. */
+  FORGET: 13,
+  /** Request succeeded. Its fields depend on the request. */
+  OK: 14,
+  /** Request failed: ERRNO (Linux number), MESSAGE (what was being done). */
+  ERROR: 15,
+  /** Bulk of file contents: u64 offset from the start of the transfer, bytes. Both. */
+  DATA: 16,
+  /** End of a stream of DATA or ENTRY frames. Both. */
+  END: 17,
+  /** From the host: give up the request of this stream; its temporary files are removed. No answer. */
+  CANCEL: 18,
+  /** One directory entry: NAME and the fields of a stat. */
+  ENTRY: 19,
+  /** Request: PATH, USER?, OFFSET?, LENGTH?. Answered by OK (a stat), DATA…, END. Only regular files. */
+  FILE_READ: 32,
+  /** Request: PATH, USER?, MODE?, PARENTS?. Answered by OK, then the host sends DATA…, END; answered by OK (a stat) once a temporary file was renamed into place. */
+  FILE_WRITE: 33,
+  /** Request: PATH, USER?, FOLLOW?. Answered by OK (a stat). */
+  FILE_STAT: 34,
+  /** Request: PATH, USER?. Answered by ENTRY…, END. */
+  FILE_LIST: 35,
+  /** Request: PATH, USER?, MODE?, PARENTS?. Answered by OK with CREATED per directory made. */
+  FILE_MKDIR: 36,
+  /** Request: PATH, TARGET, USER?. */
+  FILE_RENAME: 37,
+  /** Request: PATH, USER?, RECURSIVE?. Never follows a symbolic link. */
+  FILE_REMOVE: 38,
+  /** Request: PATH, USER?, MODE. */
+  FILE_CHMOD: 39,
+  /** Request: PATH, USER?, UID, GID. */
+  FILE_CHOWN: 40,
+} as const
+export type FrameType = (typeof FrameType)[keyof typeof FrameType]
+
+/** Flags of the header. */
+export const Flag = {
+  /** On OUTPUT: the bytes came from stderr. */
+  STDERR: 1,
+} as const
+
+/** Field tags, one namespace for all messages. Numbers are never reused. */
+export const Field = {
+  GENERATION: 1,
+  /** 16 random bytes made when the agent started: another value means another agent. */
+  NONCE: 2,
+  /** HELLO: id of a held execution; repeats. */
+  EXECUTION: 3,
+  ID: 4,
+  ARG: 5,
+  /** `KEY=value`; repeats. The agent adds HOME, USER, LOGNAME, SHELL and PATH when they are absent. */
+  ENV: 6,
+  CWD: 7,
+  /** Name or decimal uid, looked up in the sandbox's own /etc/passwd. Absent: container root. */
+  USER: 8,
+  TTY_COLS: 9,
+  TTY_ROWS: 10,
+  STDIN: 11,
+  PID: 12,
+  OFFSET: 13,
+  LENGTH: 14,
+  EXIT_CODE: 15,
+  SIGNAL: 16,
+  /** 0 = the leader only, 1 = its process group, 2 = every descendant, those that left the group included. */
+  SCOPE: 17,
+  CPU_USEC: 18,
+  /** Peak resident size of the leader and its waited-for children, in bytes. */
+  MAX_RSS: 19,
+  ERRNO: 20,
+  MESSAGE: 21,
+  PATH: 22,
+  TARGET: 23,
+  NAME: 24,
+  MODE: 25,
+  PARENTS: 26,
+  RECURSIVE: 27,
+  FOLLOW: 28,
+  UID: 29,
+  GID: 30,
+  SIZE: 31,
+  /** Modification time, nanoseconds since the epoch. */
+  MTIME_NS: 32,
+  /** `st_mode & S_IFMT`, the file's type. */
+  FILE_TYPE: 33,
+  /** A directory that the request made, outermost first; repeats. */
+  CREATED: 34,
+  /** What a symbolic link points to. */
+  LINK: 35,
+  /** Owner's name in the sandbox's /etc/passwd, when it has one. */
+  OWNER: 36,
+  /** Group's name in the sandbox's /etc/group, when it has one. */
+  GROUP: 37,
+} as const
+export type Field = (typeof Field)[keyof typeof Field]
+
+export interface Frame {
+  type: number
+  flags: number
+  stream: number
+  payload: Uint8Array
+}

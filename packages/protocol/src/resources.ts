@@ -1,0 +1,301 @@
+import { z } from 'zod'
+
+/** What the API speaks of. Answers tolerate fields that are new to a client; requests do not. */
+
+export const STATUSES = [
+  'creating',
+  'idle',
+  'running',
+  'paused',
+  'suspended',
+  'stopping',
+  'terminated',
+  'failed',
+] as const
+export const Status = z.enum(STATUSES).meta({
+  id: 'Status',
+  description: 'idle: ready, nothing runs; running: executions run; terminated and failed are final.',
+})
+export type Status = z.infer<typeof Status>
+
+export const Scope = z.enum(['read', 'exec', 'admin']).meta({
+  id: 'Scope',
+  description:
+    'read: look; exec: also create, run, write and delete; admin: also manage keys and the server.',
+})
+export type Scope = z.infer<typeof Scope>
+
+const duration = z
+  .union([z.string().max(32), z.int().min(0)])
+  .meta({
+    id: 'Duration',
+    description: 'Milliseconds as a number, or text such as "30s", "10m", "1h30m", "7d".',
+  })
+const quantity = z.string().max(32).meta({
+  id: 'Quantity',
+  description: 'A Kubernetes quantity: "512Mi", "1Gi" or "1G" of bytes; "500m" or "2" of CPUs.',
+})
+const stringMap = z.record(z.string().min(1).max(256), z.string().max(65_536))
+const name = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)
+  .meta({
+    description:
+      'Lower-case letters, digits and inner hyphens, at most 63; unique among sandboxes that have not ended.',
+  })
+const text = z.string().max(4096)
+/** Arguments, names and paths may hold anything but NUL, which C strings cannot carry. */
+const noNul = (max: number) =>
+  z
+    .string()
+    .max(max)
+    .refine((s) => !s.includes('\0'), 'must not contain NUL')
+const filePath = noNul(4095).min(1)
+const userName = noNul(256).min(1)
+const envMap = z.record(
+  z
+    .string()
+    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be letters, digits and _')
+    .max(256),
+  noNul(131_072),
+)
+
+export const ResourcesAsked = z
+  .strictObject({
+    memory: quantity.optional(),
+    cpu: quantity.optional(),
+    disk: quantity.optional(),
+    pids: z.int().min(8).max(1_000_000).optional(),
+  })
+  .meta({ id: 'ResourcesAsked' })
+
+export const ResourcesGranted = z
+  .object({
+    memoryBytes: z.int(),
+    cpuMillis: z.int().meta({ description: 'Thousandths of a CPU.' }),
+    pids: z.int(),
+    diskBytes: z.int().nullable().meta({ description: 'null: this storage enforces no disk limit.' }),
+  })
+  .meta({ id: 'ResourcesGranted' })
+
+export const Ending = z
+  .object({
+    reason: z.enum([
+      'deleted',
+      'completed',
+      'idle-timeout',
+      'expired',
+      'create-failed',
+      'agent-lost',
+      'out-of-memory',
+      'host-lost',
+      'server-restarted',
+    ]),
+    message: z.string(),
+  })
+  .meta({ id: 'Ending', description: 'Why a sandbox is no more.' })
+export type Ending = z.infer<typeof Ending>
+
+export const Sandbox = z
+  .object({
+    id: z.string(),
+    name: z.string().nullable(),
+    description: z.string().nullable(),
+    status: Status,
+    mode: z.enum(['oneshot', 'interactive']),
+    runtime: z.string(),
+    metadata: z.record(z.string(), z.string()),
+    resources: z.object({ asked: ResourcesAsked, granted: ResourcesGranted }),
+    isolation: z.object({ driver: z.string(), storage: z.string(), description: z.string() }),
+    network: z.object({ mode: z.literal('none') }),
+    idleTimeoutMs: z.int().nullable(),
+    expiresAt: z.iso.datetime().nullable(),
+    projectId: z.string().nullable(),
+    orgId: z.string().nullable(),
+    executionCount: z.int(),
+    createdAt: z.iso.datetime(),
+    updatedAt: z.iso.datetime(),
+    lastActiveAt: z.iso.datetime(),
+    endedAt: z.iso.datetime().nullable(),
+    ending: Ending.nullable(),
+  })
+  .meta({ id: 'Sandbox' })
+export type Sandbox = z.infer<typeof Sandbox>
+
+/** Options that name later abilities are part of the shape, so that asking for one is refused with its reason. */
+export const CreateSandbox = z
+  .strictObject({
+    name: name.optional(),
+    description: text.optional(),
+    runtime: z.string().max(256).optional().meta({ description: 'Default "base:latest".' }),
+    resources: ResourcesAsked.optional(),
+    env: envMap.optional(),
+    metadata: stringMap.optional(),
+    files: z
+      .array(
+        z.strictObject({
+          path: filePath,
+          content: z.string(),
+          encoding: z.enum(['utf8', 'base64']).default('utf8'),
+          mode: z.int().min(0).max(0o7777).optional(),
+        }),
+      )
+      .max(1000)
+      .optional(),
+    idleTimeout: duration
+      .optional()
+      .meta({ description: 'Deleted after so long with nothing running. Default: 10 minutes; 0: never.' }),
+    ttl: duration
+      .optional()
+      .meta({ description: 'Deleted so long after creation, whatever runs. Default: never.' }),
+    projectId: text.optional(),
+    orgId: text.optional(),
+    network: z.boolean().optional(),
+    ports: z.array(z.int()).max(64).optional(),
+    snapshot: text.optional(),
+    dependencies: z.array(text).max(256).optional(),
+    packages: z.array(text).max(256).optional(),
+    scopes: z.array(text).max(64).optional(),
+  })
+  .meta({ id: 'CreateSandbox' })
+export type CreateSandbox = z.input<typeof CreateSandbox>
+
+export const ENDINGS = [
+  'exited',
+  'signalled',
+  'out-of-memory',
+  'execution-timeout',
+  'idle-timeout',
+  'sandbox-ended',
+  'agent-lost',
+  'host-lost',
+  'cancelled',
+] as const
+export const ExecutionEnding = z.enum(ENDINGS).meta({
+  id: 'ExecutionEnding',
+  description:
+    'How an execution ended, told by evidence. Only "exited" has an exit code, and every "exited" has one.',
+})
+export type ExecutionEnding = z.infer<typeof ExecutionEnding>
+
+export const Execution = z
+  .object({
+    id: z.string(),
+    sandboxId: z.string(),
+    state: z.enum(['pending', 'running', 'ended']),
+    argv: z.array(z.string()),
+    cwd: z.string().nullable(),
+    user: z.string().nullable(),
+    tty: z.boolean(),
+    ending: ExecutionEnding.nullable(),
+    exitCode: z.int().nullable(),
+    signal: z
+      .string()
+      .nullable()
+      .meta({ description: 'The signal that ended the program, such as "SIGKILL".' }),
+    message: z.string().nullable().meta({ description: 'The evidence for the ending, in a sentence.' }),
+    oomKills: z
+      .int()
+      .meta({ description: 'Processes of the sandbox that the kernel killed for memory while this ran.' }),
+    outputBytes: z.int(),
+    outputTruncated: z.boolean(),
+    timeoutMs: z.int().nullable(),
+    durationMs: z.number().nullable(),
+    cpuUsec: z.int().nullable(),
+    maxRssBytes: z.int().nullable(),
+    createdAt: z.iso.datetime(),
+    startedAt: z.iso.datetime().nullable(),
+    endedAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'Execution' })
+export type Execution = z.infer<typeof Execution>
+
+export const StartExecution = z
+  .strictObject({
+    argv: z.array(noNul(131_072)).min(1).max(4096),
+    cwd: filePath.optional(),
+    env: envMap.optional(),
+    user: userName
+      .optional()
+      .meta({ description: 'Name or uid, "user:group" allowed. Default: the runtime’s user, "agent".' }),
+    input: z.string().optional().meta({ description: 'Sent to stdin, which is then closed.' }),
+    inputEncoding: z.enum(['utf8', 'base64']).optional(),
+    stdin: z
+      .boolean()
+      .optional()
+      .meta({ description: 'Keep stdin open for later writes. Default: stdin is empty.' }),
+    tty: z.strictObject({ cols: z.int().min(1).max(65_535), rows: z.int().min(1).max(65_535) }).optional(),
+    timeout: duration
+      .optional()
+      .meta({ description: 'Terminated after so long (SIGTERM, then SIGKILL). Default: none.' }),
+    outputLimit: z
+      .int()
+      .min(0)
+      .optional()
+      .meta({ description: 'Bytes of output kept; later output is dropped and told by outputTruncated.' }),
+  })
+  .meta({ id: 'StartExecution' })
+export type StartExecution = z.input<typeof StartExecution>
+
+export const FileInfo = z
+  .object({
+    name: z.string(),
+    path: z.string(),
+    type: z.enum(['file', 'directory', 'symlink', 'other']),
+    size: z.int(),
+    mode: z.int(),
+    uid: z.int(),
+    gid: z.int(),
+    owner: z.string().nullable(),
+    group: z.string().nullable(),
+    modifiedAt: z.iso.datetime(),
+    link: z.string().nullable(),
+  })
+  .meta({ id: 'FileInfo' })
+export type FileInfo = z.infer<typeof FileInfo>
+
+export const ApiKey = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    scopes: z.array(Scope),
+    createdAt: z.iso.datetime(),
+    expiresAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'ApiKey' })
+export type ApiKey = z.infer<typeof ApiKey>
+
+export const ServerInfo = z
+  .object({
+    version: z.string(),
+    driver: z.string(),
+    storage: z.string(),
+    isolation: z.string(),
+    dataDir: z.string(),
+    pid: z.int(),
+    startedAt: z.iso.datetime(),
+    sandboxes: z.int(),
+  })
+  .meta({ id: 'ServerInfo' })
+export type ServerInfo = z.infer<typeof ServerInfo>
+
+export const Runtime = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    description: z.string(),
+    icon: z.string().nullable(),
+    color: z.string().nullable(),
+    url: z.string().nullable(),
+    tags: z.array(z.string()),
+    requirements: z.object({
+      memory: z.string().nullable(),
+      cpu: z.string().nullable(),
+      disk: z.string().nullable(),
+    }),
+    built: z.boolean(),
+  })
+  .meta({ id: 'Runtime' })
+export type Runtime = z.infer<typeof Runtime>
+
+export const Fields = { duration, quantity, filePath, userName, name }

@@ -1,0 +1,152 @@
+import { readFileSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { SandboxError } from '@caisson/protocol/errors'
+import { z } from 'zod'
+import { FAILPOINTS } from './failpoint.ts'
+
+const root = resolve(import.meta.dirname, '../../..')
+const native = join(root, 'native/build')
+
+/** Everything that can be set. This is the only file that reads the environment. */
+const Config = z.strictObject({
+  /** All data: database, images, sandboxes, sockets. */
+  dataDir: z.string(),
+  /** Built images; may be shared by several data directories. */
+  imagesDir: z.string(),
+  /** `host:port` of the TCP listener, which asks for API keys; null: the unix socket only. */
+  listen: z.string().nullable(),
+  /** Host names beside localhost that requests over TCP may name. */
+  allowedHosts: z.array(z.string()),
+  driver: z.enum(['oci', 'local', 'memory']),
+  storage: z.enum(['overlay', 'copy', 'memory']),
+  /** The OCI runtime: a name looked up in PATH, or a path. */
+  crun: z.string(),
+  agent: z.string(),
+  launcher: z.string(),
+  seccomp: z.string(),
+  runtimesDir: z.string(),
+  logLevel: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
+  /** Granted when a request names none; clamped to what the host has. */
+  defaults: z.strictObject({
+    memory: z.string(),
+    cpu: z.string(),
+    pids: z.int(),
+    idleTimeout: z.union([z.string(), z.int()]),
+  }),
+  maxSandboxes: z.int().min(1),
+  maxExecutionsPerSandbox: z.int().min(1),
+  /** Output kept of one execution when the request sets no limit, in bytes. */
+  outputLimit: z.int().min(0),
+  /** Records and output of ended sandboxes are kept so long. */
+  retention: z.union([z.string(), z.int()]),
+  /** Milliseconds between SIGTERM and SIGKILL. */
+  killGraceMs: z.int().min(0),
+  /** Milliseconds that an agent may take to answer before a call fails. */
+  agentDeadlineMs: z.int().min(100),
+  failpoint: z.enum(FAILPOINTS).nullable(),
+})
+export type Config = Readonly<z.infer<typeof Config>>
+
+type Environment = Record<string, string | undefined>
+
+/** Defaults < `caisson.json` in the data directory < environment < flags; validated and frozen. */
+export function loadConfig(flags: Partial<Config> = {}, environment: Environment = process.env): Config {
+  const fromEnvironment = readEnvironment(environment)
+  const dataDir = resolve(flags.dataDir ?? fromEnvironment.dataDir ?? defaultDataDir(environment))
+  const merged = {
+    ...defaults(dataDir),
+    ...readFile(join(dataDir, 'caisson.json')),
+    ...fromEnvironment,
+    ...flags,
+    dataDir,
+  }
+  if (merged.driver === 'local' && merged.storage === 'overlay') merged.storage = 'copy'
+  if (merged.driver === 'memory') merged.storage = 'memory'
+  const parsed = Config.safeParse(merged)
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map((issue) => ({
+      path: issue.path.join('.'),
+      message: issue.message,
+    }))
+    throw new SandboxError(
+      'host_not_ready',
+      { what: 'configuration', fix: '' },
+      {
+        message: `The configuration is not valid: ${issues.map((i) => `${i.path}: ${i.message}`).join('; ')}. "caisson config" prints what is in force.`,
+      },
+    )
+  }
+  return Object.freeze(parsed.data)
+}
+
+/** root: /var/lib/caisson; else below XDG_DATA_HOME. */
+function defaultDataDir(environment: Environment): string {
+  if (process.getuid?.() === 0) return '/var/lib/caisson'
+  return join(environment.XDG_DATA_HOME ?? join(homedir(), '.local/share'), 'caisson')
+}
+
+function defaults(dataDir: string): Config {
+  return {
+    dataDir,
+    imagesDir: join(dataDir, 'images'),
+    listen: null,
+    allowedHosts: [],
+    driver: 'oci',
+    storage: 'overlay',
+    crun: 'crun',
+    agent: join(native, 'agent'),
+    launcher: join(native, 'launcher'),
+    seccomp: join(native, 'seccomp.bpf'),
+    runtimesDir: join(root, 'runtimes'),
+    logLevel: 'info',
+    defaults: { memory: '4Gi', cpu: '2', pids: 1024, idleTimeout: '10m' },
+    maxSandboxes: 1000,
+    maxExecutionsPerSandbox: 512,
+    outputLimit: 4 * 1024 ** 3,
+    retention: '24h',
+    killGraceMs: 5000,
+    agentDeadlineMs: 15_000,
+    failpoint: null,
+  }
+}
+
+function readEnvironment(
+  environment: Environment,
+): Partial<Record<keyof Config, unknown>> & { dataDir?: string } {
+  const names: Partial<Record<keyof Config, string>> = {
+    dataDir: 'CAISSON_DATA_DIR',
+    imagesDir: 'CAISSON_IMAGES_DIR',
+    listen: 'CAISSON_LISTEN',
+    driver: 'CAISSON_DRIVER',
+    storage: 'CAISSON_STORAGE',
+    crun: 'CAISSON_CRUN',
+    logLevel: 'CAISSON_LOG_LEVEL',
+    failpoint: 'CAISSON_FAILPOINT',
+  }
+  const found: Record<string, string> = {}
+  for (const [key, name] of Object.entries(names)) {
+    const value = environment[name]
+    if (value !== undefined && value !== '') found[key] = value
+  }
+  return found
+}
+
+function readFile(path: string): Record<string, unknown> {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {}
+    throw error
+  }
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new SandboxError(
+      'host_not_ready',
+      { what: `${path} is not JSON`, fix: 'Mend or remove that file.' },
+      { cause },
+    )
+  }
+}

@@ -1,0 +1,83 @@
+import type { Ending, ExecutionEnding, Scope } from '@caisson/protocol/resources'
+
+/** What the server remembers. All times are milliseconds since the epoch. */
+export interface SandboxRecord {
+  id: string
+  name: string | null
+  description: string | null
+  state: SandboxState
+  mode: 'oneshot' | 'interactive'
+  /** Canonical reference, `base:latest`. */
+  runtime: string
+  imageDigest: string | null
+  metadata: Record<string, string>
+  env: Record<string, string>
+  asked: { memory?: string; cpu?: string; disk?: string; pids?: number }
+  granted: { memoryBytes: number; cpuMillis: number; pids: number; diskBytes: number | null }
+  driver: string
+  storage: string
+  idBase: number
+  idleTimeoutMs: number | null
+  /** Absolute end of life. */
+  expiresAt: number | null
+  projectId: string | null
+  orgId: string | null
+  executionCount: number
+  createdAt: number
+  updatedAt: number
+  lastActiveAt: number
+  endedAt: number | null
+  ending: Ending | null
+  idempotencyKey: string | null
+  /** Digest of the request that the idempotency key was used with. */
+  requestDigest: string | null
+  /** Rises with every change; a writer names the version it decided on. */
+  version: number
+}
+
+/** `ready` shows as `idle` or `running`, by whether executions run. `paused` and `suspended` come with storage that can. */
+export type SandboxState = 'creating' | 'ready' | 'stopping' | 'terminated' | 'failed'
+
+export interface ExecutionRecord {
+  id: string
+  sandboxId: string
+  state: 'pending' | 'running' | 'ended'
+  argv: string[]
+  cwd: string | null
+  user: string | null
+  /** The environment of this execution alone; the sandbox's is merged beneath it at start. */
+  env: Record<string, string>
+  tty: { cols: number; rows: number } | null
+  stdin: boolean
+  timeoutMs: number | null
+  deadlineAt: number | null
+  /** Bytes of output kept at most; later bytes are read and dropped. */
+  outputLimit: number
+  outputBytes: number
+  outputTruncated: boolean
+  /** Set before the signal is sent, so that the ending has evidence even if the server dies in between. */
+  killReason: 'timeout' | 'cancelled' | 'idle' | null
+  ending: ExecutionEnding | null
+  exitCode: number | null
+  signal: string | null
+  /** One sentence of evidence for the ending. */
+  message: string | null
+  oomKills: number
+  cpuUsec: number | null
+  maxRssBytes: number | null
+  createdAt: number
+  startedAt: number | null
+  endedAt: number | null
+  idempotencyKey: string | null
+  requestDigest: string | null
+}
+
+export interface KeyRecord {
+  id: string
+  name: string
+  /** SHA-256 of the key, hex. Keys are random, so a slow hash adds nothing. */
+  hash: string
+  scopes: Scope[]
+  createdAt: number
+  expiresAt: number | null
+}

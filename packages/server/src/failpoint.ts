@@ -1,0 +1,27 @@
+/** Every place where a test can kill the server; the crash tests walk this list. */
+export const FAILPOINTS = [
+  'create:recorded',
+  'create:prepared',
+  'create:started',
+  'create:connected',
+  'create:acknowledged',
+  'exec:recorded',
+  'exec:started',
+  'exec:acknowledged',
+  'exec:output',
+  'exec:exited',
+  'exec:ended',
+  'delete:recorded',
+  'delete:stopped',
+  'delete:removed',
+  'delete:ended',
+] as const
+export type Failpoint = (typeof FAILPOINTS)[number]
+
+/** Dies by SIGKILL at the named place when the configuration asks for it (`CAISSON_FAILPOINT`), as a power loss would. */
+export function createFailpoints(armed: Failpoint | null): (name: Failpoint) => void {
+  if (armed === null) return () => {}
+  return (name) => {
+    if (name === armed) process.kill(process.pid, 'SIGKILL')
+  }
+}

@@ -1,0 +1,64 @@
+import type { Duplex } from 'node:stream'
+import type { Limits, RootPlan, SandboxPlan, Stage } from '../core/plan.ts'
+
+/**
+ * A driver is WHERE sandboxes run. It manages life and hands over a byte channel to the agent; exec, files and
+ * terminals are the agent's business and look the same on every driver.
+ *
+ * Words: a sandbox *runs* from a successful `start` until it has *ended*, by `stop` or by itself. The kernel (or
+ * the engine behind the driver) is the truth: a driver keeps no list of its own that a killed server could lose,
+ * and `list` finds what an earlier server started.
+ *
+ * Life: `open` once → `start` → any number of `connect` → `stop`. `start` resolves when the agent's socket
+ * accepts connections; a failed or aborted `start` leaves nothing behind. `stop` is idempotent, ends every
+ * process, and resolves when they are gone. Ids are never reused.
+ *
+ * A member that is optional is a capability: absent means that the driver cannot do it, and the request is
+ * refused in one place with `not_supported`.
+ */
+export interface Driver {
+  readonly name: string
+  /** What stands between a sandbox and the host, as a sentence for people (`caisson doctor`, create answers). */
+  readonly isolation: string
+  /** The kinds of root file system that `start` accepts. */
+  readonly roots: readonly RootPlan['kind'][]
+  /** The limits that are really enforced. A limit asked for and not listed here is refused. */
+  readonly limits: readonly (keyof Limits)[]
+
+  /** Readies the driver. @throws SandboxError `host_not_ready` with what is missing and how to mend it. */
+  open(signal?: AbortSignal): Promise<void>
+  /** Starts a sandbox. @returns the timed steps. */
+  start(plan: SandboxPlan, signal?: AbortSignal): Promise<Stage[]>
+  /** Opens a new channel to the agent; the agent drops an older one. */
+  connect(id: string, signal?: AbortSignal): Promise<Duplex>
+  /** Ends a sandbox and everything in it; nothing to do for an unknown id. */
+  stop(id: string, signal?: AbortSignal): Promise<void>
+  /** Every sandbox of this data directory that runs or has left something behind. */
+  list(signal?: AbortSignal): Promise<Found[]>
+  /** Calls back once for every sandbox that ends while this server watches. @returns the undo. */
+  onEnded(listener: (ended: Ended) => void): () => void
+  /** Releases the driver's own resources; sandboxes go on running. */
+  close(): Promise<void>
+
+  /** What a running sandbox uses now; null when it is not running. */
+  usage?(id: string): Promise<Usage | null>
+}
+
+export interface Found {
+  id: string
+  running: boolean
+}
+
+/** Why a sandbox ended, as far as the driver has evidence. `status` is the agent's exit code or signal name. */
+export interface Ended {
+  id: string
+  status: string
+}
+
+export interface Usage {
+  memoryBytes: number
+  cpuUsec: number
+  pids: number
+  /** Processes of this sandbox that the kernel killed for memory since its start. The evidence for `out-of-memory`. */
+  oomKills: number
+}

@@ -1,0 +1,78 @@
+import type { ExecutionRecord, KeyRecord, SandboxRecord, SandboxState } from '../core/records.ts'
+
+/**
+ * The store is what we REMEMBER. A write that has resolved survives the death of the server; one made with
+ * `durability: 'power'` (the default for sandboxes and keys) survives the loss of power too. Executions use
+ * `'process'`: their processes end with the host's power anyway, and an fsync would cost more than the command.
+ */
+export interface Store {
+  readonly sandboxes: SandboxStore
+  readonly executions: ExecutionStore
+  readonly keys: KeyStore
+  close(): Promise<void>
+}
+
+export type Durability = 'process' | 'power'
+
+export interface SandboxStore {
+  /** @throws SandboxError `name_taken` when a sandbox that has not ended has the name. */
+  insert(record: SandboxRecord, durability?: Durability): Promise<void>
+  get(id: string): Promise<SandboxRecord | null>
+  /** The sandbox that has not ended with this name, else null. */
+  findByName(name: string): Promise<SandboxRecord | null>
+  findByIdempotencyKey(key: string): Promise<SandboxRecord | null>
+  list(query: SandboxQuery): Promise<{ items: SandboxRecord[]; total: number }>
+  /**
+   * Changes fields, raises `version`, and returns the new record; with `ifVersion`, only when nobody else changed it since.
+   * @throws SandboxError `conflict`, `sandbox_not_found`
+   */
+  update(
+    id: string,
+    change: Partial<SandboxRecord>,
+    options?: { ifVersion?: number; durability?: Durability },
+  ): Promise<SandboxRecord>
+  /** Every sandbox in these states, for reconcile. */
+  inStates(states: SandboxState[]): Promise<SandboxRecord[]>
+  /** Forgets sandboxes that ended before `time`, with their executions. @returns the executions' ids, whose output may go. */
+  purge(time: number): Promise<{ sandboxes: string[]; executions: string[] }>
+}
+
+export interface SandboxQuery {
+  states?: SandboxState[]
+  /** Exactly these; narrows `ready` to sandboxes with (`true`) or without (`false`) running executions. */
+  busy?: { ids: string[]; value: boolean }
+  name?: string
+  mode?: 'oneshot' | 'interactive'
+  projectId?: string
+  orgId?: string
+  /** Every pair must be present. */
+  metadata?: Record<string, string>
+  sort: 'name' | 'created' | 'updated' | 'status' | 'mode' | 'execution_count'
+  direction: 'asc' | 'desc'
+  limit: number
+  offset: number
+}
+
+export interface ExecutionStore {
+  /** Also counts the execution on its sandbox (`executionCount`, `lastActiveAt`). */
+  insert(record: ExecutionRecord): Promise<void>
+  get(id: string): Promise<ExecutionRecord | null>
+  findByIdempotencyKey(sandboxId: string, key: string): Promise<ExecutionRecord | null>
+  list(query: {
+    sandboxId: string
+    limit: number
+    offset: number
+    direction: 'asc' | 'desc'
+  }): Promise<{ items: ExecutionRecord[]; total: number }>
+  update(id: string, change: Partial<ExecutionRecord>): Promise<void>
+  /** Executions of a sandbox that have not ended. */
+  open(sandboxId: string): Promise<ExecutionRecord[]>
+}
+
+export interface KeyStore {
+  insert(record: KeyRecord): Promise<void>
+  findByHash(hash: string): Promise<KeyRecord | null>
+  list(): Promise<KeyRecord[]>
+  /** @returns whether there was one. */
+  remove(id: string): Promise<boolean>
+}

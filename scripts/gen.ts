@@ -1,0 +1,37 @@
+/** Writes every generated file; with `--check`, writes nothing and fails when one would change. */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { relative, resolve } from 'node:path'
+import { protocolHeader } from './gen/protocol-header.ts'
+import { routesModule } from './gen/routes.ts'
+
+const root = resolve(import.meta.dirname, '..')
+
+/** Path from the root → content. A new generated file is a new row. */
+const outputs: Record<string, () => string> = {
+  'native/shared/protocol.gen.h': protocolHeader,
+  'packages/protocol/src/routes.gen.ts': routesModule,
+}
+
+const check = process.argv.includes('--check')
+const stale: string[] = []
+for (const [path, make] of Object.entries(outputs)) {
+  const file = resolve(root, path)
+  const next = make()
+  const now = readOrEmpty(file)
+  if (now === next) continue
+  stale.push(relative(root, file))
+  if (!check) writeFileSync(file, next)
+}
+for (const path of stale) console.log(check ? `stale: ${path}` : `wrote: ${path}`)
+if (check && stale.length > 0) {
+  console.error('Generated files differ from their sources. Run "npm run gen" and commit the result.')
+  process.exit(1)
+}
+
+function readOrEmpty(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}
