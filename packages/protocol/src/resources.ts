@@ -102,6 +102,9 @@ export const Sandbox = z
     name: z.string().nullable(),
     description: z.string().nullable(),
     status: Status,
+    health: z
+      .enum(['ok', 'unresponsive'])
+      .meta({ description: 'unresponsive: it runs, and its agent does not answer; calls fail until it does.' }),
     mode: z.enum(['oneshot', 'interactive']),
     runtime: z.string(),
     metadata: z.record(z.string(), z.string()),
@@ -297,5 +300,21 @@ export const Runtime = z
   })
   .meta({ id: 'Runtime' })
 export type Runtime = z.infer<typeof Runtime>
+
+export const DoctorReport = z
+  .object({
+    ok: z.boolean().meta({ description: 'Nothing that this server needs is missing.' }),
+    checks: z.array(
+      z.object({
+        id: z.string(),
+        ability: z.string(),
+        state: z.enum(['ok', 'degraded', 'missing']),
+        detail: z.string().meta({ description: 'What was tried and what came out.' }),
+        fix: z.string().nullable().meta({ description: 'What to do about it; null: nothing.' }),
+      }),
+    ),
+  })
+  .meta({ id: 'DoctorReport' })
+export type DoctorReport = z.infer<typeof DoctorReport>
 
 export const Fields = { duration, quantity, filePath, userName, name }

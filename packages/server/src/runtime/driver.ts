@@ -20,6 +20,8 @@ export interface Driver {
   readonly name: string
   /** What stands between a sandbox and the host, as a sentence for people (`caisson doctor`, create answers). */
   readonly isolation: string
+  /** The user that commands and files belong to when a request names none; null: the one the agent runs as. */
+  readonly defaultUser: string | null
   /** The kinds of root file system that `start` accepts. */
   readonly roots: readonly RootPlan['kind'][]
   /** The limits that are really enforced. A limit asked for and not listed here is refused. */

@@ -102,6 +102,8 @@ export class OutputWriter {
     const skip = this.total - offset
     if (skip >= data.length) return
     const fresh = skip > 0 ? data.subarray(skip) : data
+    // Bytes that an earlier server dropped are a hole; what comes after it has no place in the file.
+    if (skip < 0) this.truncated = true
     this.total = offset + data.length
     const room = this.truncated ? 0 : this.#limit - this.kept - this.#runs.length * 8
     const keep = fresh.length <= room ? fresh : fresh.subarray(0, Math.max(0, room))

@@ -65,6 +65,8 @@ export interface ExecutionStore {
     direction: 'asc' | 'desc'
   }): Promise<{ items: ExecutionRecord[]; total: number }>
   update(id: string, change: Partial<ExecutionRecord>): Promise<void>
+  /** Forgets an execution that never started. */
+  remove(id: string): Promise<void>
   /** Executions of a sandbox that have not ended. */
   open(sandboxId: string): Promise<ExecutionRecord[]>
 }

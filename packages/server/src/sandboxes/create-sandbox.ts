@@ -1,0 +1,171 @@
+import { SandboxError } from '@caisson/protocol/errors'
+import type { Sandbox } from '@caisson/protocol/resources'
+import { parseDuration } from '../core/duration.ts'
+import { assertEnvironment } from '../core/environment.ts'
+import { allocateIdBase } from '../core/idrange.ts'
+import { newId, sha256 } from '../core/ids.ts'
+import type { Stage } from '../core/plan.ts'
+import type { SandboxRecord } from '../core/records.ts'
+import { refuseLater, resolveResources } from '../core/spec.ts'
+import { Undo } from '../undo.ts'
+import { connectLive } from './connection.ts'
+import { type Context, join } from './context.ts'
+import { writeInitialFiles } from './files.ts'
+import { Live } from './live.ts'
+import { showSandbox } from './lookup.ts'
+import type { Once, UseCases } from './use-cases.ts'
+
+type Input = Parameters<UseCases['createSandbox']>[0]
+type Created = { sandbox: Sandbox; stages: Stage[] }
+
+/** Creates a sandbox, or returns the one that the same idempotency key made. */
+export async function createSandbox(context: Context, input: Input, options: Once = {}, signal?: AbortSignal): Promise<Created> {
+  const { live, stages } = await createLive(context, input, 'interactive', options, signal)
+  return { sandbox: showSandbox(context, live.record), stages }
+}
+
+export async function createLive(
+  context: Context,
+  input: Input,
+  mode: SandboxRecord['mode'],
+  options: Once,
+  signal?: AbortSignal,
+): Promise<{ live: { record: SandboxRecord }; stages: Stage[] }> {
+  const key = options.idempotencyKey
+  if (key === undefined) return create(context, input, mode, null, signal)
+  const digest = sha256(JSON.stringify(input))
+  // A repeat that comes while the first is under way waits for it; one that comes later finds its record.
+  const first = await join(context, `create ${key}`, async () => {
+    const known = await context.store.sandboxes.findByIdempotencyKey(key)
+    if (known === null) return { digest, ...(await create(context, input, mode, { key, digest }, signal)) }
+    return { digest: known.requestDigest, live: { record: context.live.get(known.id)?.record ?? known }, stages: [] }
+  })
+  if (first.digest !== digest) throw new SandboxError('idempotency_conflict', { key })
+  return first
+}
+
+async function create(
+  context: Context,
+  input: Input,
+  mode: SandboxRecord['mode'],
+  once: { key: string; digest: string } | null,
+  signal?: AbortSignal,
+): Promise<{ live: Live; stages: Stage[] }> {
+  if (context.stopping) throw new SandboxError('shutting_down', {})
+  refuseLater(input)
+  const clock = new Stopwatch()
+  const { config, store, layers, driver, failpoint } = context
+  const image = driver.roots.includes('overlay') ? await context.images.resolve(input.runtime ?? 'base:latest') : null
+  await using undo = new Undo()
+  const record = newRecord(context, input, mode, image, once)
+  undo.add(() => context.idBases.delete(record.idBase))
+  // Durable against the server's death is enough until it is acknowledged: a power cut leaves nothing that runs.
+  await store.sandboxes.insert(record, 'process')
+  failpoint('create:recorded')
+  clock.lap('record')
+  let stage = 'storage'
+  try {
+    undo.add(() => layers.remove(record.id))
+    const root = await layers.prepare(record.id, image, signal)
+    failpoint('create:prepared')
+    clock.lap(stage)
+    stage = 'runtime'
+    undo.add(() => driver.stop(record.id))
+    const limits = record.granted
+    const stages = await driver.start({ id: record.id, hostname: record.name ?? record.id.replaceAll('_', '-'), idBase: record.idBase, root, limits }, signal)
+    failpoint('create:started')
+    clock.add(stages)
+    clock.lap(stage)
+    stage = 'agent'
+    const live = new Live(record)
+    await connectLive(context, live, signal)
+    undo.add(() => live.ended('its creation failed'))
+    failpoint('create:connected')
+    clock.lap(stage)
+    stage = 'files'
+    if (input.files !== undefined && input.files.length > 0) {
+      await writeInitialFiles(context, live, input.files, signal)
+      clock.lap(stage)
+    }
+    signal?.throwIfAborted()
+    // A one-shot sandbox is tied to its request, which a power cut ends too.
+    live.record = await store.sandboxes.update(record.id, { state: 'ready', lastActiveAt: Date.now() }, { durability: mode === 'oneshot' ? 'process' : 'power' })
+    clock.lap('commit')
+    undo.keep()
+    context.live.set(record.id, live)
+    context.reschedule()
+    failpoint('create:acknowledged')
+    return { live, stages: clock.stages }
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    undo.add(() =>
+      store.sandboxes.update(record.id, { state: 'failed', endedAt: Date.now(), ending: { reason: 'create-failed', message: `${stage}: ${reason}` } }),
+    )
+    context.log.warn({ sandbox: record.id, stage, err: error }, 'create failed')
+    if (error instanceof SandboxError || signal?.aborted) throw error
+    throw new SandboxError('create_failed', { sandbox: record.id, stage, reason }, { cause: error })
+  }
+}
+
+function newRecord(
+  context: Context,
+  input: Input,
+  mode: SandboxRecord['mode'],
+  image: { runtime: string; digest: string } | null,
+  once: { key: string; digest: string } | null,
+): SandboxRecord {
+  const { config, driver, layers } = context
+  if (context.idBases.size >= config.maxSandboxes) throw new SandboxError('too_many', { what: 'sandboxes', limit: config.maxSandboxes })
+  if (input.env !== undefined) assertEnvironment(input.env)
+  const now = Date.now()
+  const granted = resolveResources(input.resources ?? {}, context.host, { enforced: driver.limits, quota: layers.quota !== undefined }, config.defaults)
+  const idle = parseDuration(input.idleTimeout ?? config.defaults.idleTimeout, 'idleTimeout')
+  const ttl = parseDuration(input.ttl ?? 0, 'ttl')
+  const idBase = allocateIdBase(context.idBases)
+  context.idBases.add(idBase)
+  return {
+    id: newId('sbx'),
+    name: input.name ?? null,
+    description: input.description ?? null,
+    state: 'creating',
+    mode,
+    runtime: image?.runtime ?? driver.name,
+    imageDigest: image?.digest ?? null,
+    metadata: input.metadata ?? {},
+    env: input.env ?? {},
+    asked: input.resources ?? {},
+    granted,
+    driver: driver.name,
+    storage: layers.name,
+    idBase,
+    idleTimeoutMs: idle === 0 ? null : idle,
+    expiresAt: ttl === 0 ? null : now + ttl,
+    projectId: input.projectId ?? null,
+    orgId: input.orgId ?? null,
+    executionCount: 0,
+    createdAt: now,
+    updatedAt: now,
+    lastActiveAt: now,
+    endedAt: null,
+    ending: null,
+    idempotencyKey: once?.key ?? null,
+    requestDigest: once?.digest ?? null,
+    version: 1,
+  }
+}
+
+/** Collects the stages of a create; `add` takes those that a layer below measured itself. */
+class Stopwatch {
+  readonly stages: Stage[] = []
+  #last = performance.now()
+
+  lap(name: string): void {
+    const now = performance.now()
+    this.stages.push({ name, ms: now - this.#last })
+    this.#last = now
+  }
+
+  add(stages: Stage[]): void {
+    this.stages.push(...stages)
+  }
+}

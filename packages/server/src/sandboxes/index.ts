@@ -1,0 +1,62 @@
+import { toRuntime } from '../core/view.ts'
+import type { Context } from './context.ts'
+import { createSandbox } from './create-sandbox.ts'
+import { deleteSandbox } from './end-sandbox.ts'
+import { fileUseCases } from './files.ts'
+import { authenticate, createKey, deleteKey, listKeys } from './keys.ts'
+import { killExecution } from './kill-execution.ts'
+import { findExecution, findSandbox, showExecution, showSandbox } from './lookup.ts'
+import { readOutput } from './output.ts'
+import { listExecutions, listSandboxes } from './query.ts'
+import { run } from './run.ts'
+import { startExecution } from './start-execution.ts'
+import { resizeTerminal, writeStdin } from './stdin.ts'
+import { updateSandbox } from './update-sandbox.ts'
+import type { UseCases } from './use-cases.ts'
+
+export function createUseCases(context: Context): UseCases {
+  return {
+    createSandbox: (...args) => createSandbox(context, ...args),
+    getSandbox: async (id) => showSandbox(context, await findSandbox(context, id)),
+    listSandboxes: (query) => listSandboxes(context, query),
+    updateSandbox: (...args) => updateSandbox(context, ...args),
+    deleteSandbox: (id) => deleteSandbox(context, id),
+    run: (...args) => run(context, ...args),
+    startExecution: (...args) => startExecution(context, ...args),
+    listExecutions: (...args) => listExecutions(context, ...args),
+    getExecution: async (id) => showExecution(context, await findExecution(context, id)),
+    readOutput: (...args) => readOutput(context, ...args),
+    killExecution: (...args) => killExecution(context, ...args),
+    writeStdin: (...args) => writeStdin(context, ...args),
+    resizeTerminal: (...args) => resizeTerminal(context, ...args),
+    ...fileUseCases(context),
+    listRuntimes: async () => (await context.images.list()).map(toRuntime),
+    getServer: async () => ({
+      version: context.version,
+      driver: context.driver.name,
+      storage: context.layers.name,
+      isolation: context.driver.isolation,
+      dataDir: context.config.dataDir,
+      pid: process.pid,
+      startedAt: new Date(context.startedAt).toISOString(),
+      sandboxes: context.live.size,
+    }),
+    createKey: (input) => createKey(context, input),
+    listKeys: () => listKeys(context),
+    deleteKey: (id) => deleteKey(context, id),
+    authenticate: (secret) => authenticate(context, secret),
+    gauges: () => gauges(context),
+  }
+}
+
+function gauges(context: Context): ReturnType<UseCases['gauges']> {
+  const sandboxes = { idle: 0, running: 0, unresponsive: 0 }
+  let executionsRunning = 0
+  for (const live of context.live.values()) {
+    executionsRunning += live.executions.size
+    if (!live.healthy) sandboxes.unresponsive++
+    else if (live.busy) sandboxes.running++
+    else sandboxes.idle++
+  }
+  return { sandboxes, executionsRunning }
+}

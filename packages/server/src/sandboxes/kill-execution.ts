@@ -1,0 +1,52 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { SandboxError } from '@caisson/protocol/errors'
+import type { Execution } from '@caisson/protocol/resources'
+import { withDeadline } from './connection.ts'
+import type { Context } from './context.ts'
+import type { Live } from './live.ts'
+import { findExecution, showExecution } from './lookup.ts'
+import type { RunningExecution } from './running-execution.ts'
+import type { UseCases } from './use-cases.ts'
+
+/** Signals that ask a program to end; an ending that follows one is `cancelled`. */
+const ENDING_SIGNALS: readonly string[] = ['SIGTERM', 'SIGKILL', 'SIGINT', 'SIGHUP', 'SIGQUIT']
+
+export async function killExecution(context: Context, id: string, input: Parameters<UseCases['killExecution']>[1]): Promise<Execution> {
+  const { live, running } = await findRunning(context, id)
+  if (ENDING_SIGNALS.includes(input.signal)) await remember(context, running, 'cancelled')
+  await send(context, live, running, input.signal, input.scope)
+  if (input.signal === 'SIGKILL' && input.scope === 'tree') await running.ended
+  return showExecution(context, running.record)
+}
+
+export async function findRunning(context: Context, id: string): Promise<{ live: Live; running: RunningExecution }> {
+  const record = await findExecution(context, id)
+  const live = context.live.get(record.sandboxId)
+  const running = live?.executions.get(id)
+  if (live === undefined || running === undefined) throw new SandboxError('execution_ended', { execution: id })
+  return { live, running }
+}
+
+/** SIGTERM to every process of an execution, SIGKILL to those that are left after the grace period. */
+export async function killTree(context: Context, live: Live, running: RunningExecution, reason: 'timeout' | 'cancelled'): Promise<void> {
+  await remember(context, running, reason)
+  await send(context, live, running, 'SIGTERM', 'tree')
+  const abort = new AbortController()
+  const ended = running.outcome.then(() => abort.abort())
+  await Promise.race([ended, delay(context.config.killGraceMs, undefined, { signal: abort.signal }).catch(() => {})])
+  if (!abort.signal.aborted) await send(context, live, running, 'SIGKILL', 'tree')
+}
+
+/** The reason is stored before the signal is sent: it is the evidence for the ending. */
+async function remember(context: Context, running: RunningExecution, reason: 'timeout' | 'cancelled'): Promise<void> {
+  if (running.record.killReason !== null) return
+  running.record.killReason = reason
+  await context.store.executions.update(running.record.id, { killReason: reason })
+}
+
+async function send(context: Context, live: Live, running: RunningExecution, name: string, scope: 'leader' | 'group' | 'tree'): Promise<void> {
+  await live.guest()
+  const handle = running.handle
+  if (handle === null) throw new SandboxError('execution_ended', { execution: running.record.id })
+  await withDeadline(context, live, (signal) => handle.signal(name, scope, signal))
+}

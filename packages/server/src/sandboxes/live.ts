@@ -1,0 +1,83 @@
+import { SandboxError } from '@caisson/protocol/errors'
+import type { SandboxRecord } from '../core/records.ts'
+import type { Guest } from '../guest/guest.ts'
+import type { RunningExecution } from './running-execution.ts'
+
+/** A sandbox that runs: its record as last written, the connection to its agent, and what goes on in it. */
+export class Live {
+  record: SandboxRecord
+  readonly executions = new Map<string, RunningExecution>()
+  /** False while the agent does not answer. */
+  healthy = true
+  /** Requests under way that are no executions; like executions they keep a sandbox from being idle. */
+  #requests = 0
+  #guest: Guest | null = null
+  #waiting = Promise.withResolvers<Guest>()
+
+  constructor(record: SandboxRecord) {
+    this.record = record
+    this.#waiting.promise.catch(() => {})
+  }
+
+  get id(): string {
+    return this.record.id
+  }
+
+  get busy(): boolean {
+    return this.executions.size > 0 || this.#requests > 0
+  }
+
+  /** The connection, or, while it is being mended, the next one. @throws SandboxError `agent_lost` when the agent is known not to answer. */
+  guest(): Promise<Guest> | Guest {
+    if (this.#guest !== null) return this.#guest
+    if (!this.healthy) throw this.lost('it has not answered for some time')
+    return this.#waiting.promise
+  }
+
+  connected(guest: Guest): void {
+    this.#guest = guest
+    this.healthy = true
+    this.#waiting.resolve(guest)
+  }
+
+  /** Gives the connection up, so that it is made anew. */
+  drop(): void {
+    this.#guest?.close()
+  }
+
+  disconnected(): void {
+    if (this.#guest === null) return
+    this.#guest = null
+    this.#waiting = Promise.withResolvers()
+    this.#waiting.promise.catch(() => {})
+  }
+
+  /** The agent does not answer: calls that wait and calls that come fail until it does. */
+  unresponsive(reason: string): void {
+    this.healthy = false
+    this.#waiting.reject(this.lost(reason))
+    this.#waiting = Promise.withResolvers()
+    this.#waiting.promise.catch(() => {})
+  }
+
+  /** The sandbox has ended: nothing waits for it any more. */
+  ended(reason: string): void {
+    this.#waiting.reject(new SandboxError('sandbox_ended', { sandbox: this.id, reason }))
+    this.#guest?.close()
+    this.#guest = null
+  }
+
+  /** Counts a request as activity until the returned function is called. */
+  begin(now: number): () => void {
+    this.#requests++
+    this.record.lastActiveAt = now
+    return () => {
+      this.#requests--
+      this.record.lastActiveAt = Date.now()
+    }
+  }
+
+  lost(reason: string): SandboxError {
+    return new SandboxError('agent_lost', { sandbox: this.id, reason })
+  }
+}

@@ -1,0 +1,50 @@
+import { SandboxError } from '@caisson/protocol/errors'
+import type { Execution, Sandbox } from '@caisson/protocol/resources'
+import type { ExecutionRecord, SandboxRecord } from '../core/records.ts'
+import { toExecution, toSandbox } from '../core/view.ts'
+import type { Context } from './context.ts'
+import type { Live } from './live.ts'
+
+/** The record of a sandbox, by id or by the name of one that has not ended. */
+export async function findSandbox(context: Context, idOrName: string): Promise<SandboxRecord> {
+  const live = context.live.get(idOrName)
+  if (live !== undefined) return live.record
+  const record = (await context.store.sandboxes.get(idOrName)) ?? (await context.store.sandboxes.findByName(idOrName))
+  if (record === null) throw new SandboxError('sandbox_not_found', { sandbox: idOrName })
+  return context.live.get(record.id)?.record ?? record
+}
+
+/** A sandbox that runs. @throws SandboxError saying why it does not. */
+export async function findLive(context: Context, idOrName: string): Promise<Live> {
+  const direct = context.live.get(idOrName)
+  if (direct !== undefined) return direct
+  const record = await findSandbox(context, idOrName)
+  const live = context.live.get(record.id)
+  if (live !== undefined) return live
+  if (record.endedAt !== null) {
+    throw new SandboxError('sandbox_ended', { sandbox: record.id, reason: record.ending?.message ?? record.state })
+  }
+  throw new SandboxError('invalid_transition', { sandbox: record.id, from: record.state, event: 'be used' })
+}
+
+export async function findExecution(context: Context, id: string): Promise<ExecutionRecord> {
+  const record = await context.store.executions.get(id)
+  if (record === null) throw new SandboxError('execution_not_found', { execution: id })
+  return context.live.get(record.sandboxId)?.executions.get(id)?.record ?? record
+}
+
+export function showSandbox(context: Context, record: SandboxRecord): Sandbox {
+  const live = context.live.get(record.id)
+  return toSandbox(record, {
+    busy: live?.busy ?? false,
+    healthy: live?.healthy ?? true,
+    isolation: context.driver.isolation,
+  })
+}
+
+/** A running execution's output grows between writes of its record. */
+export function showExecution(context: Context, record: ExecutionRecord): Execution {
+  const output = context.live.get(record.sandboxId)?.executions.get(record.id)?.output
+  if (output === undefined) return toExecution(record)
+  return toExecution({ ...record, outputBytes: output.total, outputTruncated: output.truncated })
+}

@@ -1,0 +1,68 @@
+import { SandboxError } from '@caisson/protocol/errors'
+import type { Execution, Sandbox, Status } from '@caisson/protocol/resources'
+import type { SandboxState } from '../core/records.ts'
+import type { SandboxQuery } from '../state/store.ts'
+import type { Context } from './context.ts'
+import { findSandbox, showExecution, showSandbox } from './lookup.ts'
+import type { UseCases } from './use-cases.ts'
+
+const LIVING: SandboxState[] = ['creating', 'ready', 'stopping']
+
+/** The stored states behind a status. No storage here can pause yet, so nothing is ever paused or suspended. */
+const STATES: Record<Status, SandboxState[]> = {
+  creating: ['creating'],
+  idle: ['ready'],
+  running: ['ready'],
+  paused: [],
+  suspended: [],
+  stopping: ['stopping'],
+  terminated: ['terminated'],
+  failed: ['failed'],
+}
+
+export async function listSandboxes(
+  context: Context,
+  query: Parameters<UseCases['listSandboxes']>[0],
+): Promise<{ sandboxes: Sandbox[]; total: number }> {
+  const { status, all, metadata, name, mode, projectId, orgId, ...page } = query
+  const states = status !== undefined ? STATES[status] : all === true ? undefined : LIVING
+  if (states?.length === 0) return { sandboxes: [], total: 0 }
+  const found = await context.store.sandboxes.list({
+    ...page,
+    ...(states !== undefined && { states }),
+    ...(status === 'running' && { busy: { ids: busyIds(context), value: true } }),
+    ...(status === 'idle' && { busy: { ids: busyIds(context), value: false } }),
+    ...(name !== undefined && { name }),
+    ...(mode !== undefined && { mode }),
+    ...(projectId !== undefined && { projectId }),
+    ...(orgId !== undefined && { orgId }),
+    ...(metadata !== undefined && { metadata: parseMetadata(metadata) }),
+  } satisfies SandboxQuery)
+  return { sandboxes: found.items.map((record) => showSandbox(context, record)), total: found.total }
+}
+
+function busyIds(context: Context): string[] {
+  return [...context.live.values()].filter((live) => live.busy).map((live) => live.id)
+}
+
+function parseMetadata(text: string): Record<string, string> {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value === 'object' && value !== null && Object.values(value).every((v) => typeof v === 'string')) {
+      return value as Record<string, string>
+    }
+  } catch {
+    // Told below like every other wrong shape.
+  }
+  throw new SandboxError('invalid_request', { issues: [{ path: 'metadata', message: 'must be a JSON object of strings' }] })
+}
+
+export async function listExecutions(
+  context: Context,
+  id: string,
+  query: Parameters<UseCases['listExecutions']>[1],
+): Promise<{ executions: Execution[]; total: number }> {
+  const sandbox = await findSandbox(context, id)
+  const { items, total } = await context.store.executions.list({ sandboxId: sandbox.id, ...query })
+  return { executions: items.map((record) => showExecution(context, record)), total }
+}

@@ -1,0 +1,141 @@
+import { SandboxError } from '@caisson/protocol/errors'
+import type { Execution } from '@caisson/protocol/resources'
+import { parseDuration } from '../core/duration.ts'
+import { assertEnvironment, mergeEnvironment } from '../core/environment.ts'
+import { newId, sha256 } from '../core/ids.ts'
+import type { ExecutionRecord } from '../core/records.ts'
+import type { StartRequest } from '../guest/guest.ts'
+import { withDeadline } from './connection.ts'
+import { type Context, join } from './context.ts'
+import type { Live } from './live.ts'
+import { findLive, showExecution } from './lookup.ts'
+import { RunningExecution } from './running-execution.ts'
+import { supervise } from './supervise.ts'
+import type { Once, UseCases } from './use-cases.ts'
+
+export type StartInput = Parameters<UseCases['startExecution']>[1]
+
+/** Starts a command, or returns the execution that the same idempotency key started. */
+export async function startExecution(context: Context, idOrName: string, input: StartInput, options: Once = {}): Promise<Execution> {
+  const live = await findLive(context, idOrName)
+  const key = options.idempotencyKey
+  if (key === undefined) return showExecution(context, (await start(context, live, input, null)).record)
+  const digest = sha256(JSON.stringify(input))
+  const first = await join(context, `exec ${live.id} ${key}`, async () => {
+    const known = await context.store.executions.findByIdempotencyKey(live.id, key)
+    return known ?? (await start(context, live, input, { key, digest })).record
+  })
+  if (first.requestDigest !== digest) throw new SandboxError('idempotency_conflict', { key })
+  return showExecution(context, first)
+}
+
+export async function start(
+  context: Context,
+  live: Live,
+  input: StartInput,
+  once: { key: string; digest: string } | null,
+): Promise<RunningExecution> {
+  const { store, outputs, config, failpoint } = context
+  if (context.stopping) throw new SandboxError('shutting_down', {})
+  if (live.executions.size >= config.maxExecutionsPerSandbox) {
+    throw new SandboxError('too_many', { what: 'executions in this sandbox', limit: config.maxExecutionsPerSandbox })
+  }
+  const record = newRecord(context, live, input, once)
+  await store.executions.insert(record)
+  failpoint('exec:recorded')
+  const running = new RunningExecution(record, await outputs.writer(record.id, record.outputLimit))
+  live.executions.set(record.id, running)
+  live.record.executionCount++
+  try {
+    await launch(context, live, running)
+  } catch (error) {
+    live.executions.delete(record.id)
+    running.output.end()
+    await store.executions.remove(record.id)
+    throw error
+  }
+  supervise(context, live, running)
+  if (input.input !== undefined) void feed(running, Buffer.from(input.input, input.inputEncoding ?? 'utf8'))
+  return running
+}
+
+/** Asks the agent to start the program. The agent knows an id that it has started, so asking again is safe. */
+export async function launch(context: Context, live: Live, running: RunningExecution): Promise<void> {
+  const { record } = running
+  running.oomKillsBefore = oomKills(context, live.id)
+  const guest = await live.guest()
+  const sink = running.sink(() => context.failpoint('exec:output'))
+  const request = startRequest(context, live, record)
+  running.follow(await withDeadline(context, live, (signal) => guest.start(request, sink, signal)))
+  context.failpoint('exec:started')
+  record.state = 'running'
+  record.startedAt = Date.now()
+  record.deadlineAt = record.timeoutMs === null ? null : record.startedAt + record.timeoutMs
+  await context.store.executions.update(record.id, {
+    state: record.state,
+    startedAt: record.startedAt,
+    deadlineAt: record.deadlineAt,
+  })
+  context.failpoint('exec:acknowledged')
+}
+
+export async function oomKills(context: Context, id: string): Promise<number> {
+  return (await context.driver.usage?.(id).catch(() => null))?.oomKills ?? 0
+}
+
+function startRequest(context: Context, live: Live, record: ExecutionRecord): StartRequest {
+  const user = record.user ?? context.driver.defaultUser
+  return {
+    id: record.id,
+    argv: record.argv,
+    env: mergeEnvironment({ sandbox: live.id, tty: record.tty !== null }, live.record.env, record.env),
+    ...(record.cwd !== null && { cwd: record.cwd }),
+    ...(user !== null && { user }),
+    ...(record.tty !== null && { tty: record.tty }),
+    stdin: record.stdin,
+  }
+}
+
+/** Sends a request's inline input and closes stdin; a program that has gone needs none. */
+async function feed(running: RunningExecution, data: Uint8Array): Promise<void> {
+  try {
+    await running.handle?.writeStdin(data)
+    running.handle?.closeStdin()
+  } catch {
+    // The execution's own ending tells what happened.
+  }
+}
+
+function newRecord(context: Context, live: Live, input: StartInput, once: { key: string; digest: string } | null): ExecutionRecord {
+  if (input.env !== undefined) assertEnvironment(input.env)
+  const timeoutMs = parseDuration(input.timeout ?? 0, 'timeout')
+  return {
+    id: newId('exe'),
+    sandboxId: live.id,
+    state: 'pending',
+    argv: input.argv,
+    cwd: input.cwd ?? null,
+    user: input.user ?? null,
+    env: input.env ?? {},
+    tty: input.tty ?? null,
+    stdin: input.stdin === true || input.input !== undefined,
+    timeoutMs: timeoutMs === 0 ? null : timeoutMs,
+    deadlineAt: null,
+    outputLimit: input.outputLimit ?? context.config.outputLimit,
+    outputBytes: 0,
+    outputTruncated: false,
+    killReason: null,
+    ending: null,
+    exitCode: null,
+    signal: null,
+    message: null,
+    oomKills: 0,
+    cpuUsec: null,
+    maxRssBytes: null,
+    createdAt: Date.now(),
+    startedAt: null,
+    endedAt: null,
+    idempotencyKey: once?.key ?? null,
+    requestDigest: once?.digest ?? null,
+  }
+}

@@ -1,0 +1,130 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { ExecutionRecord } from '../core/records.ts'
+import type { GuestExit } from '../guest/guest.ts'
+import type { Context } from './context.ts'
+import { killTree } from './kill-execution.ts'
+import type { Live } from './live.ts'
+import type { Outcome, RunningExecution } from './running-execution.ts'
+import { oomKills } from './start-execution.ts'
+
+/** After the leader's end, output that another process still holds open is awaited only while it moves. */
+const DRAIN_MS = 200
+
+/** Watches an execution until its ending is stored: enforces its deadline, gathers the evidence, wakes who waits. */
+export function supervise(context: Context, live: Live, running: RunningExecution): void {
+  void watch(context, live, running).catch((error) => {
+    context.log.error({ execution: running.record.id, err: error }, 'the ending of an execution could not be stored')
+    live.executions.delete(running.record.id)
+    running.fail(error)
+  })
+}
+
+async function watch(context: Context, live: Live, running: RunningExecution): Promise<void> {
+  const { record } = running
+  const timer = armDeadline(context, live, running)
+  const outcome = await running.outcome
+  clearTimeout(timer)
+  if ('exit' in outcome) await drain(running)
+  context.failpoint('exec:exited')
+  running.output.end()
+  Object.assign(record, await ending(context, live, running, outcome))
+  await context.store.executions.update(record.id, {
+    state: 'ended',
+    ending: record.ending,
+    exitCode: record.exitCode,
+    signal: record.signal,
+    message: record.message,
+    oomKills: record.oomKills,
+    cpuUsec: record.cpuUsec,
+    maxRssBytes: record.maxRssBytes,
+    outputBytes: record.outputBytes,
+    outputTruncated: record.outputTruncated,
+    endedAt: record.endedAt,
+  })
+  context.failpoint('exec:ended')
+  running.handle?.forget()
+  live.executions.delete(record.id)
+  live.record.lastActiveAt = Date.now()
+  context.reschedule()
+  running.settle(record)
+}
+
+/** A deadline survives a restart of the server: it is an instant, not a countdown. */
+function armDeadline(context: Context, live: Live, running: RunningExecution): NodeJS.Timeout | undefined {
+  const { deadlineAt } = running.record
+  if (deadlineAt === null) return undefined
+  const expire = () => {
+    const left = deadlineAt - Date.now()
+    // setTimeout counts at most 2^31-1 ms.
+    if (left > 0) return arm(left)
+    killTree(context, live, running, 'timeout').catch((err) => context.log.warn({ execution: running.record.id, err }, 'timeout'))
+  }
+  let timer: NodeJS.Timeout
+  const arm = (ms: number) => {
+    timer = setTimeout(expire, Math.min(ms, 2 ** 31 - 1))
+  }
+  arm(Math.max(0, deadlineAt - Date.now()))
+  return timer!
+}
+
+async function drain(running: RunningExecution): Promise<void> {
+  let closed = false
+  const done = running.outputClosed.then(() => {
+    closed = true
+  })
+  for (let seen = -1; !closed && seen !== running.output.total; ) {
+    seen = running.output.total
+    const abort = new AbortController()
+    await Promise.race([done, delay(DRAIN_MS, undefined, { signal: abort.signal }).catch(() => {})])
+    abort.abort()
+  }
+}
+
+type EndingFields = Pick<
+  ExecutionRecord,
+  'state' | 'ending' | 'exitCode' | 'signal' | 'message' | 'oomKills' | 'cpuUsec' | 'maxRssBytes' | 'outputBytes' | 'outputTruncated' | 'endedAt'
+>
+
+async function ending(context: Context, live: Live, running: RunningExecution, outcome: Outcome): Promise<EndingFields> {
+  const { output, record } = running
+  const common = {
+    state: 'ended' as const,
+    exitCode: null,
+    signal: null,
+    oomKills: 0,
+    cpuUsec: null,
+    maxRssBytes: null,
+    outputBytes: output.total,
+    outputTruncated: output.truncated,
+    endedAt: Date.now(),
+  }
+  if (!('exit' in outcome)) return { ...common, ending: outcome.ending, message: outcome.message }
+  const { exit } = outcome
+  const failed = 'signal' in exit || exit.code !== 0
+  const kills = failed ? Math.max(0, (await oomKills(context, live.id)) - (await running.oomKillsBefore)) : 0
+  return { ...common, oomKills: kills, cpuUsec: exit.cpuUsec, maxRssBytes: exit.maxRssBytes, ...judge(record, exit, kills) }
+}
+
+/** Tells how an execution ended, by evidence alone: what was asked for, what the agent saw, what the kernel counted. */
+export function judge(
+  record: Pick<ExecutionRecord, 'killReason' | 'timeoutMs'>,
+  exit: GuestExit,
+  kills: number,
+): Pick<ExecutionRecord, 'ending' | 'exitCode' | 'signal' | 'message'> {
+  const how = 'signal' in exit ? `it was ended by ${exit.signal}` : `it exited with code ${exit.code}`
+  const signal = 'signal' in exit ? exit.signal : null
+  if (record.killReason === 'timeout') {
+    return { ending: 'execution-timeout', exitCode: null, signal, message: `The timeout of ${record.timeoutMs} ms passed; after the signal, ${how}.` }
+  }
+  if ('code' in exit) {
+    const message = kills > 0 ? `The kernel killed ${kills} of its processes for memory; the command itself exited with code ${exit.code}.` : null
+    return { ending: 'exited', exitCode: exit.code, signal: null, message }
+  }
+  if (record.killReason === 'cancelled') {
+    return { ending: 'cancelled', exitCode: null, signal, message: `A kill was asked for; ${how}.` }
+  }
+  if (exit.signal === 'SIGKILL' && kills > 0) {
+    return { ending: 'out-of-memory', exitCode: null, signal, message: 'The kernel killed it: the sandbox was at its memory limit.' }
+  }
+  return { ending: 'signalled', exitCode: null, signal, message: `The command: ${how}.` }
+}
