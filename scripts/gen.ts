@@ -1,13 +1,23 @@
 /** Writes every generated file; with `--check`, writes nothing and fails when one would change. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
+import { launcherHeader, profileHeader } from './gen/launcher-header.ts'
+import { openapiDocument } from './gen/openapi.ts'
 import { protocolHeader } from './gen/protocol-header.ts'
+import { apiReference, errorReference } from './gen/reference.ts'
 import { routesModule } from './gen/routes.ts'
+import { seccompTable } from './gen/seccomp-table.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
 /** Path from the root → content. A new generated file is a new row. */
 const outputs: Record<string, () => string> = {
+  'docs/reference/api.md': apiReference,
+  'docs/reference/errors.md': errorReference,
+  'docs/reference/openapi.json': openapiDocument,
+  'native/launcher/launcher.gen.h': launcherHeader,
+  'native/launcher/profile.gen.h': profileHeader,
+  'native/launcher/seccomp/rules.gen.h': seccompTable,
   'native/shared/protocol.gen.h': protocolHeader,
   'packages/protocol/src/routes.gen.ts': routesModule,
 }

@@ -15,9 +15,17 @@ static void store_u32(uint8_t *at, uint32_t value) {
   for (int i = 0; i < 4; i++) at[i] = (uint8_t)(value >> (8 * i));
 }
 
-static void store_u64(uint8_t *at, uint64_t value) {
+void store_u64(uint8_t *at, uint64_t value) {
   store_u32(at, (uint32_t)value);
   store_u32(at + 4, (uint32_t)(value >> 32));
+}
+
+void frame_put_header(uint8_t *at, uint32_t length, uint32_t stream, uint8_t type, uint8_t flags) {
+  store_u32(at, length);
+  store_u32(at + 4, stream);
+  at[8] = type;
+  at[9] = flags;
+  at[10] = at[11] = 0;
 }
 
 int frame_parse(const uint8_t *data, size_t size, struct frame *out, size_t *used) {
@@ -90,10 +98,7 @@ void writer_begin(struct writer *writer, uint8_t type, uint8_t flags, uint32_t s
   writer->frame_start = writer->length;
   uint8_t *at = writer_reserve(writer, LIMIT_HEADER);
   if (!at) return;
-  memset(at, 0, LIMIT_HEADER);
-  store_u32(at + 4, stream);
-  at[8] = type;
-  at[9] = flags;
+  frame_put_header(at, 0, stream, type, flags);
 }
 
 void writer_raw(struct writer *writer, const void *data, size_t size) {

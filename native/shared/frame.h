@@ -17,6 +17,9 @@ struct frame {
 /* Parses one frame at `data`. 1: a whole frame, `*used` bytes long; 0: more bytes are needed; -1: not a frame. */
 int frame_parse(const uint8_t *data, size_t size, struct frame *out, size_t *used);
 
+/* Writes the LIMIT_HEADER bytes of a header, for payloads that are sent from where they are. */
+void frame_put_header(uint8_t *at, uint32_t length, uint32_t stream, uint8_t type, uint8_t flags);
+
 /* One field of a payload; `data` is not NUL-terminated and may hold any bytes. */
 struct field {
   uint8_t tag;
@@ -58,5 +61,6 @@ bool writer_end(struct writer *writer);
 
 uint32_t load_u32(const uint8_t *at);
 uint64_t load_u64(const uint8_t *at);
+void store_u64(uint8_t *at, uint64_t value);
 
 #endif

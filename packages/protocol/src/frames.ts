@@ -6,7 +6,8 @@
  * stream 0 is the connection itself. Control payloads are *fields*: a sequence of (u8 tag, u32 length,
  * bytes), where a tag may repeat (a list) and an unknown tag is skipped, so that messages only ever grow.
  * Integers in fields are u64 little-endian. Bulk frames (`output`, `data`, `stdin`) are raw bytes behind a
- * u64 offset.
+ * u64 offset. A frame for a stream that has ended is ignored, because it may have crossed the end; a request
+ * on a stream that is in use breaks the protocol, and the agent closes the connection.
  *
  * Flow control is a cumulative acknowledgement: a sender keeps at most `WINDOW` bytes unacknowledged per
  * stream, and `ack` carries the offset up to which the receiver has *kept* the bytes. The agent holds what
@@ -17,7 +18,7 @@
 
 export const PROTOCOL_GENERATION = 1
 
-/** Limits of the protocol, in bytes unless the name says otherwise. Exceeding one closes the connection. */
+/** Limits of the protocol, in bytes unless the name says otherwise. A size that is exceeded closes the connection, a count answers with an ERROR (EAGAIN, or E2BIG for strings). */
 export const LIMITS = {
   HEADER: 12,
   /** Largest payload of any frame; bounds argv and environment of one start together. */
@@ -26,8 +27,8 @@ export const LIMITS = {
   MAX_CHUNK: 65_536,
   /** Bulk bytes that a sender may have unacknowledged on one stream. */
   WINDOW: 262_144,
-  /** Executions an agent holds at once (running, or ended and not yet forgotten). */
-  MAX_EXECUTIONS: 4096,
+  /** Executions an agent holds at once (running, or ended and not yet forgotten); all their ids fit one HELLO. */
+  MAX_EXECUTIONS: 2048,
   /** Requests under way at once on one connection (files and the like, without executions). */
   MAX_REQUESTS: 256,
   /** Longest execution id. */
@@ -42,11 +43,11 @@ export const LIMITS = {
 export const FrameType = {
   /** Agent, once per connection, stream 0: generation, nonce, and an `EXECUTION` id per held execution. The host answers with its generation. Both. */
   HELLO: 1,
-  /** Request: start a program. ID, ARG+, ENV*, CWD?, USER?, TTY_COLS+TTY_ROWS?, STDIN (1 = open a pipe, else /dev/null). An ID that is held already is attached, not started again. Answered by STARTED or ERROR. */
+  /** Request: start a program. ID, ARG+, ENV*, CWD? (relative to the home; absent: the home, or / where there is none), USER?, TTY_COLS+TTY_ROWS?, STDIN (1 = open a pipe, else /dev/null). An ID that is held already is attached from OFFSET (absent: 0), not started again. Answered by STARTED once the program runs, or by ERROR whose MESSAGE begins with what failed: `user`, `cwd`, `exec`, `pty` or `start`. */
   START: 2,
-  /** Request: follow a held execution (ID) on this stream, its output from OFFSET on. Answered by STARTED, OUTPUT…, and EXIT and OUTPUT_CLOSED when they have happened. */
+  /** Request: follow a held execution (ID) on this stream, its output from OFFSET on, which acknowledges what is below; output that is gone already is skipped. Answered by STARTED, OUTPUT…, and EXIT and OUTPUT_CLOSED when they have happened, or by ERROR (ENOENT: not held; EINVAL: OFFSET is past the end). */
   ATTACH: 3,
-  /** Answer to START and ATTACH: PID. */
+  /** Answer to START and ATTACH: PID, and OFFSET, up to which stdin was received: the host goes on from there. */
   STARTED: 4,
   /** Bulk: u64 offset of the first byte in the execution's interleaved output, bytes. FLAG_STDERR tells the stream. */
   OUTPUT: 5,
@@ -54,21 +55,21 @@ export const FrameType = {
   EXIT: 6,
   /** Every writer of the output has closed it: OFFSET is the total length. May come before or long after EXIT. */
   OUTPUT_CLOSED: 7,
-  /** Bulk, from the host: u64 offset, bytes for the program's stdin. */
+  /** Bulk, from the host: u64 offset, bytes for the program's stdin. ACK says what the program's pipe took, or would have: bytes nobody can read any more are dropped. Bytes below what was received are skipped. */
   STDIN: 8,
   /** Request: end of stdin (Ctrl-D on a terminal). No answer. */
   STDIN_CLOSE: 9,
-  /** Request: SIGNAL to the execution of this stream, SCOPE says to whom. Answered by OK or ERROR. */
+  /** Request: SIGNAL to the execution of this stream, SCOPE says to whom. Answered by OK, or by ERROR (ESRCH: nobody left) without ending the stream. */
   SIGNAL: 10,
   /** Request: TTY_COLS, TTY_ROWS. No answer. */
   RESIZE: 11,
   /** Both: u64 offset up to which bulk bytes of this stream are kept. */
   ACK: 12,
-  /** Request: drop the execution of this stream; output still coming is drained and discarded. No answer. */
+  /** Request: drop the execution of this stream, and with it the stream; a program that still runs goes on, output still coming is drained and discarded. No answer. */
   FORGET: 13,
   /** Request succeeded. Its fields depend on the request. */
   OK: 14,
-  /** Request failed: ERRNO (Linux number), MESSAGE (what was being done). */
+  /** Request failed: ERRNO (Linux number; ENOSYS for a type that is not known), MESSAGE (what was being done). */
   ERROR: 15,
   /** Bulk of file contents: u64 offset from the start of the transfer, bytes. Both. */
   DATA: 16,
@@ -78,23 +79,23 @@ export const FrameType = {
   CANCEL: 18,
   /** One directory entry: NAME and the fields of a stat. */
   ENTRY: 19,
-  /** Request: PATH, USER?, OFFSET?, LENGTH?. Answered by OK (a stat), DATA…, END. Only regular files. */
+  /** Request: PATH, USER?, OFFSET?, LENGTH?. Answered by OK (a stat), DATA… (which the host acknowledges), END. Only regular files: others are EINVAL and MESSAGE names the type. */
   FILE_READ: 32,
-  /** Request: PATH, USER?, MODE?, PARENTS?. Answered by OK, then the host sends DATA…, END; answered by OK (a stat) once a temporary file was renamed into place. */
+  /** Request: PATH, USER?, MODE?, PARENTS?. Answered by OK, then the host sends DATA… (acknowledged), END; answered by OK (a stat) once a temporary file was renamed into place. A symbolic link is written through. Owned by USER, or by the owner of what root replaces; MODE absent: that of the replaced file, or 0644. */
   FILE_WRITE: 33,
-  /** Request: PATH, USER?, FOLLOW?. Answered by OK (a stat). */
+  /** Request: PATH, USER?, FOLLOW? (1 = what a symbolic link points to). Answered by OK (a stat). */
   FILE_STAT: 34,
   /** Request: PATH, USER?. Answered by ENTRY…, END. */
   FILE_LIST: 35,
-  /** Request: PATH, USER?, MODE?, PARENTS?. Answered by OK with CREATED per directory made. */
+  /** Request: PATH, USER?, MODE?, PARENTS? (1 = missing parents too, and an existing directory is no error). Answered by OK with CREATED per directory made, as many as fit a frame. */
   FILE_MKDIR: 36,
-  /** Request: PATH, TARGET, USER?. */
+  /** Request: PATH, TARGET, USER?. Replaces a file at TARGET. Answered by OK. */
   FILE_RENAME: 37,
-  /** Request: PATH, USER?, RECURSIVE?. Never follows a symbolic link. */
+  /** Request: PATH, USER?, RECURSIVE? (1 = a directory's contents too, else it must be empty). Never follows a symbolic link nor enters another mount. Answered by OK. */
   FILE_REMOVE: 38,
-  /** Request: PATH, USER?, MODE. */
+  /** Request: PATH, USER?, MODE. Follows symbolic links. Answered by OK. */
   FILE_CHMOD: 39,
-  /** Request: PATH, USER?, UID, GID. */
+  /** Request: PATH, USER?, UID?, GID?. Follows symbolic links. Answered by OK. */
   FILE_CHOWN: 40,
 } as const
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
@@ -117,7 +118,7 @@ export const Field = {
   /** `KEY=value`; repeats. The agent adds HOME, USER, LOGNAME, SHELL and PATH when they are absent. */
   ENV: 6,
   CWD: 7,
-  /** Name or decimal uid, looked up in the sandbox's own /etc/passwd. Absent: container root. */
+  /** `name`, `uid`, `name:group` or `uid:gid`, looked up in the sandbox's own /etc/passwd and /etc/group. Absent: the agent's own user, container root. Relative paths begin at this user's home. */
   USER: 8,
   TTY_COLS: 9,
   TTY_ROWS: 10,

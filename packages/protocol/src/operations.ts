@@ -3,6 +3,7 @@ import type { ErrorCode } from './errors.ts'
 import {
   ApiKey,
   CreateSandbox,
+  DoctorReport,
   Execution,
   Fields,
   FileInfo,
@@ -43,8 +44,9 @@ export interface Operation {
 
 const define = <const O extends Operation>(operation: O): O => operation
 
-const byId = z.object({ id: z.string().min(1).max(64).meta({ description: 'Id or name.' }) })
-const byExecution = z.object({ execution: z.string().min(1).max(64) })
+const reference = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/)
+const byId = z.object({ id: reference.meta({ description: 'Id or name.' }) })
+const byExecution = z.object({ execution: reference })
 const flag = z.enum(['true', 'false']).transform((v) => v === 'true')
 const count = (fallback: number, max: number) => z.coerce.number().int().min(0).max(max).default(fallback)
 const filesQuery = { path: Fields.filePath, user: Fields.userName.optional() }
@@ -338,6 +340,13 @@ export const operations = {
     output: ServerInfo,
     errors: [],
   }),
+  doctor: define({
+    summary: 'Check, ability by ability, what this host can do and how to mend what is missing',
+    http: 'GET /v1/doctor',
+    scope: 'read',
+    output: DoctorReport,
+    errors: [],
+  }),
   stopServer: define({
     summary: 'Stop the server; sandboxes go on running and the next server finds them',
     http: 'POST /v1/server/stop',
@@ -369,7 +378,7 @@ export const operations = {
     summary: 'Revoke an API key',
     http: 'DELETE /v1/keys/{key}',
     scope: 'admin',
-    params: z.object({ key: z.string().min(1).max(64) }),
+    params: z.object({ key: reference }),
     status: 204,
     errors: ['key_not_found'],
   }),

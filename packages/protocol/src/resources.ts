@@ -303,7 +303,10 @@ export type Runtime = z.infer<typeof Runtime>
 
 export const DoctorReport = z
   .object({
-    ok: z.boolean().meta({ description: 'Nothing that this server needs is missing.' }),
+    ok: z.boolean().meta({ description: 'The configured driver has all that it requires.' }),
+    driver: z.string(),
+    storage: z.string(),
+    isolation: z.string().meta({ description: 'What stands between a sandbox and this host.' }),
     checks: z.array(
       z.object({
         id: z.string(),
@@ -311,6 +314,9 @@ export const DoctorReport = z
         state: z.enum(['ok', 'degraded', 'missing']),
         detail: z.string().meta({ description: 'What was tried and what came out.' }),
         fix: z.string().nullable().meta({ description: 'What to do about it; null: nothing.' }),
+        required: z
+          .boolean()
+          .meta({ description: 'Without it the configured driver cannot run a sandbox.' }),
       }),
     ),
   })

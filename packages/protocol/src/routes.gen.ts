@@ -25,6 +25,7 @@ export const routes = {
   changeOwner: { method: 'POST', path: '/v1/sandboxes/{id}/files/chown' },
   listRuntimes: { method: 'GET', path: '/v1/runtimes' },
   getServer: { method: 'GET', path: '/v1/server' },
+  doctor: { method: 'GET', path: '/v1/doctor' },
   stopServer: { method: 'POST', path: '/v1/server/stop' },
   createKey: { method: 'POST', path: '/v1/keys' },
   listKeys: { method: 'GET', path: '/v1/keys' },

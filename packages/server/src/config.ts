@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { SandboxError } from '@caisson/protocol/errors'
 import { z } from 'zod'
 import { FAILPOINTS } from './failpoint.ts'
@@ -12,15 +12,17 @@ const native = join(root, 'native/build')
 const Config = z.strictObject({
   /** All data: database, images, sandboxes, sockets. */
   dataDir: z.string(),
-  /** Built images; may be shared by several data directories. */
+  /** Built images; several data directories may share them. */
   imagesDir: z.string(),
   /** `host:port` of the TCP listener, which asks for API keys; null: the unix socket only. */
   listen: z.string().nullable(),
   /** Host names beside localhost that requests over TCP may name. */
   allowedHosts: z.array(z.string()),
+  /** Origins of web pages that may call the API over TCP. */
+  allowedOrigins: z.array(z.string()),
   driver: z.enum(['oci', 'local', 'memory']),
   storage: z.enum(['overlay', 'copy', 'memory']),
-  /** The OCI runtime: a name looked up in PATH, or a path. */
+  /** The OCI runtime: a path, or a name that is looked up in PATH. */
   crun: z.string(),
   agent: z.string(),
   launcher: z.string(),
@@ -63,6 +65,7 @@ export function loadConfig(flags: Partial<Config> = {}, environment: Environment
   }
   if (merged.driver === 'local' && merged.storage === 'overlay') merged.storage = 'copy'
   if (merged.driver === 'memory') merged.storage = 'memory'
+  merged.crun = findProgram(String(merged.crun), environment.PATH ?? '')
   const parsed = Config.safeParse(merged)
   if (!parsed.success) {
     const issues = parsed.error.issues.map((issue) => ({
@@ -80,6 +83,12 @@ export function loadConfig(flags: Partial<Config> = {}, environment: Environment
   return Object.freeze(parsed.data)
 }
 
+/** The launcher has no PATH and takes full names. A name that is nowhere stays as it is: the driver tells. */
+function findProgram(name: string, path: string): string {
+  const places = [...path.split(delimiter).filter(isAbsolute), '/usr/sbin', '/usr/bin', '/sbin', '/bin']
+  return places.map((place) => resolve(place, name)).find((file) => existsSync(file)) ?? name
+}
+
 /** root: /var/lib/caisson; else below XDG_DATA_HOME. */
 function defaultDataDir(environment: Environment): string {
   if (process.getuid?.() === 0) return '/var/lib/caisson'
@@ -92,6 +101,7 @@ function defaults(dataDir: string): Config {
     imagesDir: join(dataDir, 'images'),
     listen: null,
     allowedHosts: [],
+    allowedOrigins: [],
     driver: 'oci',
     storage: 'overlay',
     crun: 'crun',

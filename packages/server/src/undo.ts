@@ -14,6 +14,14 @@ export class Undo implements AsyncDisposable {
     this.#steps = []
   }
 
+  /** Hands the steps to another stack, which outlives this scope. */
+  move(): Undo {
+    const other = new Undo()
+    other.#steps = this.#steps
+    this.#steps = []
+    return other
+  }
+
   /** Runs every step even when one fails, then throws the first failure. */
   async [Symbol.asyncDispose](): Promise<void> {
     const failures: unknown[] = []

@@ -1,4 +1,4 @@
-import type { Ending, ExecutionEnding, Scope } from '@caisson/protocol/resources'
+import type { Ending, ExecutionEnding, Sandbox, Scope } from '@caisson/protocol/resources'
 
 /** What the server remembers. All times are milliseconds since the epoch. */
 export interface SandboxRecord {
@@ -12,8 +12,8 @@ export interface SandboxRecord {
   imageDigest: string | null
   metadata: Record<string, string>
   env: Record<string, string>
-  asked: { memory?: string; cpu?: string; disk?: string; pids?: number }
-  granted: { memoryBytes: number; cpuMillis: number; pids: number; diskBytes: number | null }
+  asked: Sandbox['resources']['asked']
+  granted: Sandbox['resources']['granted']
   driver: string
   storage: string
   idBase: number

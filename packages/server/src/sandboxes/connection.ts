@@ -20,7 +20,8 @@ export async function connectLive(context: Context, live: Live, signal?: AbortSi
     const channel = await context.driver.connect(live.id, either)
     guest = await connectGuest(channel, { sandbox: live.id, signal: either })
   } catch (error) {
-    if (deadline.aborted && !signal?.aborted) throw live.lost(`no greeting within ${context.config.agentDeadlineMs} ms`)
+    if (deadline.aborted && !signal?.aborted)
+      throw live.lost(`no greeting within ${context.config.agentDeadlineMs} ms`)
     throw error
   }
   live.connected(guest)

@@ -4,9 +4,11 @@ import { parseDuration } from '../core/duration.ts'
 import { assertEnvironment } from '../core/environment.ts'
 import { allocateIdBase } from '../core/idrange.ts'
 import { newId, sha256 } from '../core/ids.ts'
+import { transition } from '../core/lifecycle.ts'
 import type { Stage } from '../core/plan.ts'
 import type { SandboxRecord } from '../core/records.ts'
 import { refuseLater, resolveResources } from '../core/spec.ts'
+import type { RuntimeImage } from '../storage/images/catalogue.ts'
 import { Undo } from '../undo.ts'
 import { connectLive } from './connection.ts'
 import { type Context, join } from './context.ts'
@@ -19,7 +21,12 @@ type Input = Parameters<UseCases['createSandbox']>[0]
 type Created = { sandbox: Sandbox; stages: Stage[] }
 
 /** Creates a sandbox, or returns the one that the same idempotency key made. */
-export async function createSandbox(context: Context, input: Input, options: Once = {}, signal?: AbortSignal): Promise<Created> {
+export async function createSandbox(
+  context: Context,
+  input: Input,
+  options: Once = {},
+  signal?: AbortSignal,
+): Promise<Created> {
   const { live, stages } = await createLive(context, input, 'interactive', options, signal)
   return { sandbox: showSandbox(context, live.record), stages }
 }
@@ -38,7 +45,11 @@ export async function createLive(
   const first = await join(context, `create ${key}`, async () => {
     const known = await context.store.sandboxes.findByIdempotencyKey(key)
     if (known === null) return { digest, ...(await create(context, input, mode, { key, digest }, signal)) }
-    return { digest: known.requestDigest, live: { record: context.live.get(known.id)?.record ?? known }, stages: [] }
+    return {
+      digest: known.requestDigest,
+      live: { record: context.live.get(known.id)?.record ?? known },
+      stages: [],
+    }
   })
   if (first.digest !== digest) throw new SandboxError('idempotency_conflict', { key })
   return first
@@ -53,11 +64,26 @@ async function create(
 ): Promise<{ live: Live; stages: Stage[] }> {
   if (context.stopping) throw new SandboxError('shutting_down', {})
   refuseLater(input)
-  const clock = new Stopwatch()
-  const { config, store, layers, driver, failpoint } = context
-  const image = driver.roots.includes('overlay') ? await context.images.resolve(input.runtime ?? 'base:latest') : null
-  await using undo = new Undo()
+  const image = context.driver.roots.includes('overlay')
+    ? await context.images.resolve(input.runtime ?? 'base:latest')
+    : null
   const record = newRecord(context, input, mode, image, once)
+  return join(context, `creating ${record.id}`, () =>
+    build(context, record, image, input.files ?? [], signal),
+  )
+}
+
+/** Acquires step by step; a failure undoes what was acquired and leaves a record that says so. */
+async function build(
+  context: Context,
+  record: SandboxRecord,
+  image: RuntimeImage | null,
+  files: NonNullable<Input['files']>,
+  signal?: AbortSignal,
+): Promise<{ live: Live; stages: Stage[] }> {
+  const clock = new Stopwatch()
+  const { store, layers, driver, failpoint } = context
+  await using undo = new Undo()
   undo.add(() => context.idBases.delete(record.idBase))
   // Durable against the server's death is enough until it is acknowledged: a power cut leaves nothing that runs.
   await store.sandboxes.insert(record, 'process')
@@ -69,10 +95,19 @@ async function create(
     const root = await layers.prepare(record.id, image, signal)
     failpoint('create:prepared')
     clock.lap(stage)
-    stage = 'runtime'
+    stage = 'driver'
     undo.add(() => driver.stop(record.id))
     const limits = record.granted
-    const stages = await driver.start({ id: record.id, hostname: record.name ?? record.id.replaceAll('_', '-'), idBase: record.idBase, root, limits }, signal)
+    const stages = await driver.start(
+      {
+        id: record.id,
+        hostname: record.name ?? record.id.replaceAll('_', '-'),
+        idBase: record.idBase,
+        root,
+        limits,
+      },
+      signal,
+    )
     failpoint('create:started')
     clock.add(stages)
     clock.lap(stage)
@@ -83,13 +118,17 @@ async function create(
     failpoint('create:connected')
     clock.lap(stage)
     stage = 'files'
-    if (input.files !== undefined && input.files.length > 0) {
-      await writeInitialFiles(context, live, input.files, signal)
+    if (files.length > 0) {
+      await writeInitialFiles(context, live, files, signal)
       clock.lap(stage)
     }
     signal?.throwIfAborted()
     // A one-shot sandbox is tied to its request, which a power cut ends too.
-    live.record = await store.sandboxes.update(record.id, { state: 'ready', lastActiveAt: Date.now() }, { durability: mode === 'oneshot' ? 'process' : 'power' })
+    live.record = await store.sandboxes.update(
+      record.id,
+      { state: transition(record, 'started'), lastActiveAt: Date.now() },
+      { durability: record.mode === 'oneshot' ? 'process' : 'power' },
+    )
     clock.lap('commit')
     undo.keep()
     context.live.set(record.id, live)
@@ -99,7 +138,11 @@ async function create(
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     undo.add(() =>
-      store.sandboxes.update(record.id, { state: 'failed', endedAt: Date.now(), ending: { reason: 'create-failed', message: `${stage}: ${reason}` } }),
+      store.sandboxes.update(record.id, {
+        state: transition(record, 'fail'),
+        endedAt: Date.now(),
+        ending: { reason: 'create-failed', message: `${stage}: ${reason}` },
+      }),
     )
     context.log.warn({ sandbox: record.id, stage, err: error }, 'create failed')
     if (error instanceof SandboxError || signal?.aborted) throw error
@@ -111,14 +154,20 @@ function newRecord(
   context: Context,
   input: Input,
   mode: SandboxRecord['mode'],
-  image: { runtime: string; digest: string } | null,
+  image: RuntimeImage | null,
   once: { key: string; digest: string } | null,
 ): SandboxRecord {
   const { config, driver, layers } = context
-  if (context.idBases.size >= config.maxSandboxes) throw new SandboxError('too_many', { what: 'sandboxes', limit: config.maxSandboxes })
+  if (context.idBases.size >= config.maxSandboxes)
+    throw new SandboxError('too_many', { what: 'sandboxes', limit: config.maxSandboxes })
   if (input.env !== undefined) assertEnvironment(input.env)
   const now = Date.now()
-  const granted = resolveResources(input.resources ?? {}, context.host, { enforced: driver.limits, quota: layers.quota !== undefined }, config.defaults)
+  const granted = resolveResources(
+    input.resources ?? {},
+    context.host,
+    { enforced: driver.limits, quota: layers.quota !== undefined },
+    config.defaults,
+  )
   const idle = parseDuration(input.idleTimeout ?? config.defaults.idleTimeout, 'idleTimeout')
   const ttl = parseDuration(input.ttl ?? 0, 'ttl')
   const idBase = allocateIdBase(context.idBases)
@@ -132,7 +181,7 @@ function newRecord(
     runtime: image?.runtime ?? driver.name,
     imageDigest: image?.digest ?? null,
     metadata: input.metadata ?? {},
-    env: input.env ?? {},
+    env: { ...image?.env, ...input.env },
     asked: input.resources ?? {},
     granted,
     driver: driver.name,

@@ -1,6 +1,7 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Ending, ExecutionEnding, Sandbox } from '@caisson/protocol/resources'
-import type { SandboxRecord, SandboxState } from '../core/records.ts'
+import { isFinal, transition } from '../core/lifecycle.ts'
+import type { SandboxRecord } from '../core/records.ts'
 import { type Context, join } from './context.ts'
 import type { Live } from './live.ts'
 import { findSandbox, showSandbox } from './lookup.ts'
@@ -23,11 +24,8 @@ const EXECUTION_ENDINGS: Partial<Record<Ending['reason'], ExecutionEnding>> = {
   'idle-timeout': 'idle-timeout',
 }
 
+/** Endings that nobody asked for. */
 const FAILURES: readonly Ending['reason'][] = ['create-failed', 'agent-lost', 'out-of-memory', 'host-lost']
-
-export function finalState(reason: Ending['reason']): SandboxState {
-  return FAILURES.includes(reason) ? 'failed' : 'terminated'
-}
 
 export async function deleteSandbox(context: Context, idOrName: string): Promise<Sandbox> {
   const record = await findSandbox(context, idOrName)
@@ -38,14 +36,17 @@ export async function deleteSandbox(context: Context, idOrName: string): Promise
  * Ends a sandbox, whatever state it is in, once however many ask. The first step is remembered, so that a server
  * that dies on the way finishes at its next start.
  */
-export function endSandbox(context: Context, record: SandboxRecord, reason: Ending['reason']): Promise<SandboxRecord> {
+export function endSandbox(
+  context: Context,
+  record: SandboxRecord,
+  reason: Ending['reason'],
+): Promise<SandboxRecord> {
   return join(context, `end ${record.id}`, async () => {
+    // A creation under way is left to finish: it undoes itself when it fails.
+    await context.joined.get(`creating ${record.id}`)?.catch(() => {})
     const now = context.live.get(record.id)?.record ?? (await context.store.sandboxes.get(record.id))
     if (now === null) throw new SandboxError('sandbox_not_found', { sandbox: record.id })
-    if (now.endedAt !== null) return now
-    if (now.state === 'creating' && reason === 'deleted') {
-      throw new SandboxError('invalid_transition', { sandbox: record.id, from: 'creating', event: 'be deleted yet' })
-    }
+    if (isFinal(now.state)) return now
     return end(context, now, now.ending ?? { reason, message: MESSAGES[reason] })
   })
 }
@@ -53,7 +54,8 @@ export function endSandbox(context: Context, record: SandboxRecord, reason: Endi
 async function end(context: Context, record: SandboxRecord, ending: Ending): Promise<SandboxRecord> {
   const { store, driver, layers, failpoint } = context
   const live = context.live.get(record.id)
-  await store.sandboxes.update(record.id, { state: 'stopping', ending }, { durability: 'process' })
+  const stopping = transition(record, 'stop')
+  await store.sandboxes.update(record.id, { state: stopping, ending }, { durability: 'process' })
   context.live.delete(record.id)
   context.reschedule()
   failpoint('delete:recorded')
@@ -63,7 +65,9 @@ async function end(context: Context, record: SandboxRecord, ending: Ending): Pro
   live?.ended(ending.message)
   await layers.remove(record.id)
   failpoint('delete:removed')
-  const ended = await store.sandboxes.update(record.id, { state: finalState(ending.reason), endedAt: Date.now(), ending })
+  const event = FAILURES.includes(ending.reason) ? 'fail' : 'ended'
+  const state = transition({ id: record.id, state: stopping }, event)
+  const ended = await store.sandboxes.update(record.id, { state, endedAt: Date.now(), ending })
   context.idBases.delete(record.idBase)
   failpoint('delete:ended')
   context.log.info({ sandbox: record.id, reason: ending.reason }, 'sandbox ended')

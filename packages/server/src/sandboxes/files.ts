@@ -7,7 +7,15 @@ import type { UseCases } from './use-cases.ts'
 
 type FileUseCases = Pick<
   UseCases,
-  'readFile' | 'writeFile' | 'statFile' | 'listFiles' | 'makeDirectory' | 'renameFile' | 'removeFile' | 'changeMode' | 'changeOwner'
+  | 'readFile'
+  | 'writeFile'
+  | 'statFile'
+  | 'listFiles'
+  | 'makeDirectory'
+  | 'renameFile'
+  | 'removeFile'
+  | 'changeMode'
+  | 'changeOwner'
 >
 
 /** File operations: each is one request to the agent, made as the user that was asked for. */
@@ -22,7 +30,8 @@ export function fileUseCases(context: Context): FileUseCases {
         const opened = await withDeadline(
           context,
           live,
-          (either) => files.read(path, { ...user(rest), offset, ...(length !== undefined && { length }) }, either),
+          (either) =>
+            files.read(path, { ...user(rest), offset, ...(length !== undefined && { length }) }, either),
           signal,
         )
         return { stat: opened.stat, data: ending(opened.data, end) }
@@ -32,19 +41,27 @@ export function fileUseCases(context: Context): FileUseCases {
       }
     },
     writeFile: (id, { path, mode, parents, ...rest }, data, signal) =>
-      use(context, id, (files) => files.write(path, data, { ...user(rest), ...(mode !== undefined && { mode }), parents }, signal)),
-    statFile: (id, { path, follow, ...rest }) => quick(context, id, (files, signal) => files.stat(path, { ...user(rest), follow }, signal)),
+      use(context, id, (files) =>
+        files.write(path, data, { ...user(rest), ...(mode !== undefined && { mode }), parents }, signal),
+      ),
+    statFile: (id, { path, follow, ...rest }) =>
+      quick(context, id, (files, signal) => files.stat(path, { ...user(rest), follow }, signal)),
     listFiles: async (id, { path, ...rest }, signal) => {
       const entries = await use(context, id, (files) => files.list(path, user(rest), signal))
       return entries.sort((a, b) => (a.name < b.name ? -1 : 1))
     },
     makeDirectory: (id, { path, mode, parents, ...rest }) =>
-      quick(context, id, (files, signal) => files.mkdir(path, { ...user(rest), ...(mode !== undefined && { mode }), parents }, signal)),
-    renameFile: (id, { path, target, ...rest }) => quick(context, id, (files, signal) => files.rename(path, target, user(rest), signal)),
+      quick(context, id, (files, signal) =>
+        files.mkdir(path, { ...user(rest), ...(mode !== undefined && { mode }), parents }, signal),
+      ),
+    renameFile: (id, { path, target, ...rest }) =>
+      quick(context, id, (files, signal) => files.rename(path, target, user(rest), signal)),
     removeFile: (id, { path, recursive, ...rest }, signal) =>
       use(context, id, (files) => files.remove(path, { ...user(rest), recursive }, signal)),
-    changeMode: (id, { path, mode, ...rest }) => quick(context, id, (files, signal) => files.chmod(path, mode, user(rest), signal)),
-    changeOwner: (id, { path, uid, gid, ...rest }) => quick(context, id, (files, signal) => files.chown(path, uid, gid, user(rest), signal)),
+    changeMode: (id, { path, mode, ...rest }) =>
+      quick(context, id, (files, signal) => files.chmod(path, mode, user(rest), signal)),
+    changeOwner: (id, { path, uid, gid, ...rest }) =>
+      quick(context, id, (files, signal) => files.chown(path, uid, gid, user(rest), signal)),
   }
 }
 
@@ -68,7 +85,11 @@ function asUser(context: Context, user: string | undefined): { user?: string } {
 }
 
 /** A request of any length; it counts as activity while it lasts. */
-async function use<T>(context: Context, id: string, work: (files: GuestFiles, live: Live) => Promise<T>): Promise<T> {
+async function use<T>(
+  context: Context,
+  id: string,
+  work: (files: GuestFiles, live: Live) => Promise<T>,
+): Promise<T> {
   const live = await findLive(context, id)
   const end = live.begin(Date.now())
   try {
@@ -80,7 +101,11 @@ async function use<T>(context: Context, id: string, work: (files: GuestFiles, li
 }
 
 /** A request that the agent answers at once, so that a silent agent is noticed. */
-function quick<T>(context: Context, id: string, work: (files: GuestFiles, signal: AbortSignal) => Promise<T>): Promise<T> {
+function quick<T>(
+  context: Context,
+  id: string,
+  work: (files: GuestFiles, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   return use(context, id, (files, live) => withDeadline(context, live, (signal) => work(files, signal)))
 }
 

@@ -1,4 +1,3 @@
-import { toRuntime } from '../core/view.ts'
 import type { Context } from './context.ts'
 import { createSandbox } from './create-sandbox.ts'
 import { deleteSandbox } from './end-sandbox.ts'
@@ -30,7 +29,7 @@ export function createUseCases(context: Context): UseCases {
     writeStdin: (...args) => writeStdin(context, ...args),
     resizeTerminal: (...args) => resizeTerminal(context, ...args),
     ...fileUseCases(context),
-    listRuntimes: async () => (await context.images.list()).map(toRuntime),
+    listRuntimes: () => context.images.list(),
     getServer: async () => ({
       version: context.version,
       driver: context.driver.name,

@@ -6,7 +6,10 @@ import type { KeyRecord } from '../core/records.ts'
 import type { Context } from './context.ts'
 import type { UseCases } from './use-cases.ts'
 
-export async function createKey(context: Context, input: Parameters<UseCases['createKey']>[0]): Promise<{ key: ApiKey; secret: string }> {
+export async function createKey(
+  context: Context,
+  input: Parameters<UseCases['createKey']>[0],
+): Promise<{ key: ApiKey; secret: string }> {
   const secret = newSecret()
   const ttl = parseDuration(input.ttl ?? 0, 'ttl')
   const now = Date.now()
@@ -31,7 +34,10 @@ export async function deleteKey(context: Context, id: string): Promise<void> {
 }
 
 /** Looked up by hash, so that no comparison of secrets takes a time that tells something. */
-export async function authenticate(context: Context, secret: string): Promise<{ keyId: string; scopes: Scope[] } | null> {
+export async function authenticate(
+  context: Context,
+  secret: string,
+): Promise<{ keyId: string; scopes: Scope[] } | null> {
   const record = await context.store.keys.findByHash(sha256(secret))
   if (record === null || (record.expiresAt !== null && record.expiresAt <= Date.now())) return null
   return { keyId: record.id, scopes: record.scopes }

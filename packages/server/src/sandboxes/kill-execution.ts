@@ -11,7 +11,11 @@ import type { UseCases } from './use-cases.ts'
 /** Signals that ask a program to end; an ending that follows one is `cancelled`. */
 const ENDING_SIGNALS: readonly string[] = ['SIGTERM', 'SIGKILL', 'SIGINT', 'SIGHUP', 'SIGQUIT']
 
-export async function killExecution(context: Context, id: string, input: Parameters<UseCases['killExecution']>[1]): Promise<Execution> {
+export async function killExecution(
+  context: Context,
+  id: string,
+  input: Parameters<UseCases['killExecution']>[1],
+): Promise<Execution> {
   const { live, running } = await findRunning(context, id)
   if (ENDING_SIGNALS.includes(input.signal)) await remember(context, running, 'cancelled')
   await send(context, live, running, input.signal, input.scope)
@@ -19,32 +23,54 @@ export async function killExecution(context: Context, id: string, input: Paramet
   return showExecution(context, running.record)
 }
 
-export async function findRunning(context: Context, id: string): Promise<{ live: Live; running: RunningExecution }> {
+export async function findRunning(
+  context: Context,
+  id: string,
+): Promise<{ live: Live; running: RunningExecution }> {
   const record = await findExecution(context, id)
   const live = context.live.get(record.sandboxId)
   const running = live?.executions.get(id)
-  if (live === undefined || running === undefined) throw new SandboxError('execution_ended', { execution: id })
+  if (live === undefined || running === undefined)
+    throw new SandboxError('execution_ended', { execution: id })
   return { live, running }
 }
 
 /** SIGTERM to every process of an execution, SIGKILL to those that are left after the grace period. */
-export async function killTree(context: Context, live: Live, running: RunningExecution, reason: 'timeout' | 'cancelled'): Promise<void> {
+export async function killTree(
+  context: Context,
+  live: Live,
+  running: RunningExecution,
+  reason: 'timeout' | 'cancelled',
+): Promise<void> {
   await remember(context, running, reason)
   await send(context, live, running, 'SIGTERM', 'tree')
   const abort = new AbortController()
   const ended = running.outcome.then(() => abort.abort())
-  await Promise.race([ended, delay(context.config.killGraceMs, undefined, { signal: abort.signal }).catch(() => {})])
+  await Promise.race([
+    ended,
+    delay(context.config.killGraceMs, undefined, { signal: abort.signal }).catch(() => {}),
+  ])
   if (!abort.signal.aborted) await send(context, live, running, 'SIGKILL', 'tree')
 }
 
 /** The reason is stored before the signal is sent: it is the evidence for the ending. */
-async function remember(context: Context, running: RunningExecution, reason: 'timeout' | 'cancelled'): Promise<void> {
+async function remember(
+  context: Context,
+  running: RunningExecution,
+  reason: 'timeout' | 'cancelled',
+): Promise<void> {
   if (running.record.killReason !== null) return
   running.record.killReason = reason
   await context.store.executions.update(running.record.id, { killReason: reason })
 }
 
-async function send(context: Context, live: Live, running: RunningExecution, name: string, scope: 'leader' | 'group' | 'tree'): Promise<void> {
+async function send(
+  context: Context,
+  live: Live,
+  running: RunningExecution,
+  name: string,
+  scope: 'leader' | 'group' | 'tree',
+): Promise<void> {
   await live.guest()
   const handle = running.handle
   if (handle === null) throw new SandboxError('execution_ended', { execution: running.record.id })

@@ -9,7 +9,8 @@ import type { Live } from './live.ts'
 export async function findSandbox(context: Context, idOrName: string): Promise<SandboxRecord> {
   const live = context.live.get(idOrName)
   if (live !== undefined) return live.record
-  const record = (await context.store.sandboxes.get(idOrName)) ?? (await context.store.sandboxes.findByName(idOrName))
+  const record =
+    (await context.store.sandboxes.get(idOrName)) ?? (await context.store.sandboxes.findByName(idOrName))
   if (record === null) throw new SandboxError('sandbox_not_found', { sandbox: idOrName })
   return context.live.get(record.id)?.record ?? record
 }
@@ -22,7 +23,10 @@ export async function findLive(context: Context, idOrName: string): Promise<Live
   const live = context.live.get(record.id)
   if (live !== undefined) return live
   if (record.endedAt !== null) {
-    throw new SandboxError('sandbox_ended', { sandbox: record.id, reason: record.ending?.message ?? record.state })
+    throw new SandboxError('sandbox_ended', {
+      sandbox: record.id,
+      reason: record.ending?.message ?? record.state,
+    })
   }
   throw new SandboxError('invalid_transition', { sandbox: record.id, from: record.state, event: 'be used' })
 }

@@ -3,7 +3,13 @@ import { findExecution, showExecution } from './lookup.ts'
 import type { RunningExecution } from './running-execution.ts'
 import type { Output } from './use-cases.ts'
 
-export async function readOutput(context: Context, id: string, offset: number, follow: boolean, signal?: AbortSignal): Promise<Output> {
+export async function readOutput(
+  context: Context,
+  id: string,
+  offset: number,
+  follow: boolean,
+  signal?: AbortSignal,
+): Promise<Output> {
   const record = await findExecution(context, id)
   const running = context.live.get(record.sandboxId)?.executions.get(id)
   if (running !== undefined && follow) return followOutput(context, running, offset, signal)
@@ -15,7 +21,12 @@ export async function readOutput(context: Context, id: string, offset: number, f
   }
 }
 
-export function followOutput(context: Context, running: RunningExecution, offset: number, signal?: AbortSignal): Output {
+export function followOutput(
+  context: Context,
+  running: RunningExecution,
+  offset: number,
+  signal?: AbortSignal,
+): Output {
   return {
     execution: showExecution(context, running.record),
     offset,

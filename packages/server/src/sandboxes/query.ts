@@ -1,12 +1,11 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Execution, Sandbox, Status } from '@caisson/protocol/resources'
+import { LIVE_STATES } from '../core/lifecycle.ts'
 import type { SandboxState } from '../core/records.ts'
 import type { SandboxQuery } from '../state/store.ts'
 import type { Context } from './context.ts'
 import { findSandbox, showExecution, showSandbox } from './lookup.ts'
 import type { UseCases } from './use-cases.ts'
-
-const LIVING: SandboxState[] = ['creating', 'ready', 'stopping']
 
 /** The stored states behind a status. No storage here can pause yet, so nothing is ever paused or suspended. */
 const STATES: Record<Status, SandboxState[]> = {
@@ -25,7 +24,7 @@ export async function listSandboxes(
   query: Parameters<UseCases['listSandboxes']>[0],
 ): Promise<{ sandboxes: Sandbox[]; total: number }> {
   const { status, all, metadata, name, mode, projectId, orgId, ...page } = query
-  const states = status !== undefined ? STATES[status] : all === true ? undefined : LIVING
+  const states = status !== undefined ? STATES[status] : all === true ? undefined : LIVE_STATES
   if (states?.length === 0) return { sandboxes: [], total: 0 }
   const found = await context.store.sandboxes.list({
     ...page,
@@ -48,13 +47,19 @@ function busyIds(context: Context): string[] {
 function parseMetadata(text: string): Record<string, string> {
   try {
     const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && Object.values(value).every((v) => typeof v === 'string')) {
+    if (
+      typeof value === 'object' &&
+      value !== null &&
+      Object.values(value).every((v) => typeof v === 'string')
+    ) {
       return value as Record<string, string>
     }
   } catch {
     // Told below like every other wrong shape.
   }
-  throw new SandboxError('invalid_request', { issues: [{ path: 'metadata', message: 'must be a JSON object of strings' }] })
+  throw new SandboxError('invalid_request', {
+    issues: [{ path: 'metadata', message: 'must be a JSON object of strings' }],
+  })
 }
 
 export async function listExecutions(

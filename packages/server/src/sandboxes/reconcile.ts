@@ -1,11 +1,13 @@
 import { uptime } from 'node:os'
+import { LIVE_STATES } from '../core/lifecycle.ts'
 import type { SandboxRecord } from '../core/records.ts'
 import { connectLive, follow } from './connection.ts'
 import type { Context } from './context.ts'
 import { endSandbox } from './end-sandbox.ts'
 import { Live } from './live.ts'
 import { RunningExecution } from './running-execution.ts'
-import { launch, oomKills } from './start-execution.ts'
+import { oomKills } from './oom-kills.ts'
+import { launch } from './start-execution.ts'
 import { supervise } from './supervise.ts'
 
 /** Sandboxes that are picked up at the same time. */
@@ -17,7 +19,7 @@ const AT_ONCE = 16
  */
 export async function reconcile(context: Context): Promise<void> {
   const { store, driver, layers } = context
-  const records = await store.sandboxes.inStates(['creating', 'ready', 'stopping'])
+  const records = await store.sandboxes.inStates(LIVE_STATES)
   for (const record of records) context.idBases.add(record.idBase)
   const found = new Map((await driver.list()).map((one) => [one.id, one]))
   const known = new Set(records.map((record) => record.id))
@@ -37,8 +39,10 @@ async function settle(context: Context, record: SandboxRecord, running: boolean)
     if (record.state === 'stopping') return await finish(context, record, record.ending?.reason ?? 'deleted')
     // Nobody was told of a sandbox that was still being created; a one-shot sandbox has lost the request it served.
     if (record.state === 'creating') return await finish(context, record, 'create-failed')
-    if (!running) return await finish(context, record, record.createdAt < bootedAt() ? 'host-lost' : 'agent-lost')
-    const live = new Live(record)
+    if (!running)
+      return await finish(context, record, record.createdAt < bootedAt() ? 'host-lost' : 'agent-lost')
+    // What happened since is not known: a restart of the server counts as activity.
+    const live = new Live({ ...record, lastActiveAt: Date.now() })
     context.live.set(record.id, live)
     await takeOver(context, live)
     if (record.mode === 'oneshot') await endSandbox(context, record, 'server-restarted')
@@ -52,10 +56,17 @@ function bootedAt(): number {
   return Date.now() - uptime() * 1000
 }
 
-async function finish(context: Context, record: SandboxRecord, reason: Parameters<typeof endSandbox>[2]): Promise<void> {
+async function finish(
+  context: Context,
+  record: SandboxRecord,
+  reason: Parameters<typeof endSandbox>[2],
+): Promise<void> {
   const live = new Live(record)
   for (const execution of await context.store.executions.open(record.id)) {
-    const running = new RunningExecution(execution, await context.outputs.writer(execution.id, execution.outputLimit))
+    const running = new RunningExecution(
+      execution,
+      await context.outputs.writer(execution.id, execution.outputLimit),
+    )
     live.executions.set(execution.id, running)
     supervise(context, live, running)
   }
@@ -89,7 +100,10 @@ async function relaunch(context: Context, live: Live, running: RunningExecution)
     await launch(context, live, running)
     if (running.record.stdin) running.handle?.closeStdin()
   } catch (error) {
-    running.lose('cancelled', `It was never started: ${error instanceof Error ? error.message : String(error)}`)
+    running.lose(
+      'cancelled',
+      `It was never started: ${error instanceof Error ? error.message : String(error)}`,
+    )
   }
 }
 

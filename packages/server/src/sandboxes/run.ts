@@ -8,10 +8,16 @@ import { start } from './start-execution.ts'
 import type { Output, UseCases } from './use-cases.ts'
 
 /** One command in a sandbox of its own, which ends with the command or with the caller, whichever comes first. */
-export async function run(context: Context, input: Parameters<UseCases['run']>[0], signal: AbortSignal): Promise<{ output: Output; stages: Stage[] }> {
+export async function run(
+  context: Context,
+  input: Parameters<UseCases['run']>[0],
+  signal: AbortSignal,
+): Promise<{ output: Output; stages: Stage[] }> {
   const { live: created, stages } = await createLive(context, input.sandbox ?? {}, 'oneshot', {}, signal)
   const end = () => {
-    endSandbox(context, created.record, 'completed').catch((err) => context.log.error({ sandbox: created.record.id, err }, 'run'))
+    endSandbox(context, created.record, 'completed').catch((err) =>
+      context.log.error({ sandbox: created.record.id, err }, 'run'),
+    )
   }
   try {
     const running = await start(context, await findLive(context, created.record.id), input.execution, null)

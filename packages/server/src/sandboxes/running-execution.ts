@@ -45,8 +45,14 @@ export class RunningExecution {
   /** Takes a connection's view of the execution; a broken connection is no outcome. */
   follow(handle: GuestExecution): void {
     this.handle = handle
-    handle.exited.then((exit) => this.#outcome.resolve({ exit }), () => this.#release(handle))
-    handle.outputClosed.then(() => this.#outputClosed.resolve(), () => this.#release(handle))
+    handle.exited.then(
+      (exit) => this.#outcome.resolve({ exit }),
+      () => this.#release(handle),
+    )
+    handle.outputClosed.then(
+      () => this.#outputClosed.resolve(),
+      () => this.#release(handle),
+    )
   }
 
   #release(handle: GuestExecution): void {

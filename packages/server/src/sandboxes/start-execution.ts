@@ -9,6 +9,7 @@ import { withDeadline } from './connection.ts'
 import { type Context, join } from './context.ts'
 import type { Live } from './live.ts'
 import { findLive, showExecution } from './lookup.ts'
+import { oomKills } from './oom-kills.ts'
 import { RunningExecution } from './running-execution.ts'
 import { supervise } from './supervise.ts'
 import type { Once, UseCases } from './use-cases.ts'
@@ -16,7 +17,12 @@ import type { Once, UseCases } from './use-cases.ts'
 export type StartInput = Parameters<UseCases['startExecution']>[1]
 
 /** Starts a command, or returns the execution that the same idempotency key started. */
-export async function startExecution(context: Context, idOrName: string, input: StartInput, options: Once = {}): Promise<Execution> {
+export async function startExecution(
+  context: Context,
+  idOrName: string,
+  input: StartInput,
+  options: Once = {},
+): Promise<Execution> {
   const live = await findLive(context, idOrName)
   const key = options.idempotencyKey
   if (key === undefined) return showExecution(context, (await start(context, live, input, null)).record)
@@ -38,7 +44,10 @@ export async function start(
   const { store, outputs, config, failpoint } = context
   if (context.stopping) throw new SandboxError('shutting_down', {})
   if (live.executions.size >= config.maxExecutionsPerSandbox) {
-    throw new SandboxError('too_many', { what: 'executions in this sandbox', limit: config.maxExecutionsPerSandbox })
+    throw new SandboxError('too_many', {
+      what: 'executions in this sandbox',
+      limit: config.maxExecutionsPerSandbox,
+    })
   }
   const record = newRecord(context, live, input, once)
   await store.executions.insert(record)
@@ -79,10 +88,6 @@ export async function launch(context: Context, live: Live, running: RunningExecu
   context.failpoint('exec:acknowledged')
 }
 
-export async function oomKills(context: Context, id: string): Promise<number> {
-  return (await context.driver.usage?.(id).catch(() => null))?.oomKills ?? 0
-}
-
 function startRequest(context: Context, live: Live, record: ExecutionRecord): StartRequest {
   const user = record.user ?? context.driver.defaultUser
   return {
@@ -106,7 +111,12 @@ async function feed(running: RunningExecution, data: Uint8Array): Promise<void> 
   }
 }
 
-function newRecord(context: Context, live: Live, input: StartInput, once: { key: string; digest: string } | null): ExecutionRecord {
+function newRecord(
+  context: Context,
+  live: Live,
+  input: StartInput,
+  once: { key: string; digest: string } | null,
+): ExecutionRecord {
   if (input.env !== undefined) assertEnvironment(input.env)
   const timeoutMs = parseDuration(input.timeout ?? 0, 'timeout')
   return {

@@ -3,13 +3,24 @@ import type { Context } from './context.ts'
 import { findRunning } from './kill-execution.ts'
 
 /** Passes bytes on as fast as the program takes them. */
-export async function writeStdin(context: Context, id: string, data: AsyncIterable<Uint8Array>, close: boolean, signal?: AbortSignal): Promise<void> {
+export async function writeStdin(
+  context: Context,
+  id: string,
+  data: AsyncIterable<Uint8Array>,
+  close: boolean,
+  signal?: AbortSignal,
+): Promise<void> {
   const { running } = await findRunning(context, id)
   for await (const bytes of data) await handleOf(running, id).writeStdin(bytes, signal)
   if (close) handleOf(running, id).closeStdin()
 }
 
-export async function resizeTerminal(context: Context, id: string, cols: number, rows: number): Promise<void> {
+export async function resizeTerminal(
+  context: Context,
+  id: string,
+  cols: number,
+  rows: number,
+): Promise<void> {
   const { running } = await findRunning(context, id)
   handleOf(running, id).resize(cols, rows)
 }

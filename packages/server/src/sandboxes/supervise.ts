@@ -5,7 +5,7 @@ import type { Context } from './context.ts'
 import { killTree } from './kill-execution.ts'
 import type { Live } from './live.ts'
 import type { Outcome, RunningExecution } from './running-execution.ts'
-import { oomKills } from './start-execution.ts'
+import { oomKills } from './oom-kills.ts'
 
 /** After the leader's end, output that another process still holds open is awaited only while it moves. */
 const DRAIN_MS = 200
@@ -13,7 +13,10 @@ const DRAIN_MS = 200
 /** Watches an execution until its ending is stored: enforces its deadline, gathers the evidence, wakes who waits. */
 export function supervise(context: Context, live: Live, running: RunningExecution): void {
   void watch(context, live, running).catch((error) => {
-    context.log.error({ execution: running.record.id, err: error }, 'the ending of an execution could not be stored')
+    context.log.error(
+      { execution: running.record.id, err: error },
+      'the ending of an execution could not be stored',
+    )
     live.executions.delete(running.record.id)
     running.fail(error)
   })
@@ -57,7 +60,9 @@ function armDeadline(context: Context, live: Live, running: RunningExecution): N
     const left = deadlineAt - Date.now()
     // setTimeout counts at most 2^31-1 ms.
     if (left > 0) return arm(left)
-    killTree(context, live, running, 'timeout').catch((err) => context.log.warn({ execution: running.record.id, err }, 'timeout'))
+    killTree(context, live, running, 'timeout').catch((err) =>
+      context.log.warn({ execution: running.record.id, err }, 'timeout'),
+    )
   }
   let timer: NodeJS.Timeout
   const arm = (ms: number) => {
@@ -82,10 +87,25 @@ async function drain(running: RunningExecution): Promise<void> {
 
 type EndingFields = Pick<
   ExecutionRecord,
-  'state' | 'ending' | 'exitCode' | 'signal' | 'message' | 'oomKills' | 'cpuUsec' | 'maxRssBytes' | 'outputBytes' | 'outputTruncated' | 'endedAt'
+  | 'state'
+  | 'ending'
+  | 'exitCode'
+  | 'signal'
+  | 'message'
+  | 'oomKills'
+  | 'cpuUsec'
+  | 'maxRssBytes'
+  | 'outputBytes'
+  | 'outputTruncated'
+  | 'endedAt'
 >
 
-async function ending(context: Context, live: Live, running: RunningExecution, outcome: Outcome): Promise<EndingFields> {
+async function ending(
+  context: Context,
+  live: Live,
+  running: RunningExecution,
+  outcome: Outcome,
+): Promise<EndingFields> {
   const { output, record } = running
   const common = {
     state: 'ended' as const,
@@ -102,7 +122,13 @@ async function ending(context: Context, live: Live, running: RunningExecution, o
   const { exit } = outcome
   const failed = 'signal' in exit || exit.code !== 0
   const kills = failed ? Math.max(0, (await oomKills(context, live.id)) - (await running.oomKillsBefore)) : 0
-  return { ...common, oomKills: kills, cpuUsec: exit.cpuUsec, maxRssBytes: exit.maxRssBytes, ...judge(record, exit, kills) }
+  return {
+    ...common,
+    oomKills: kills,
+    cpuUsec: exit.cpuUsec,
+    maxRssBytes: exit.maxRssBytes,
+    ...judge(record, exit, kills),
+  }
 }
 
 /** Tells how an execution ended, by evidence alone: what was asked for, what the agent saw, what the kernel counted. */
@@ -114,17 +140,30 @@ export function judge(
   const how = 'signal' in exit ? `it was ended by ${exit.signal}` : `it exited with code ${exit.code}`
   const signal = 'signal' in exit ? exit.signal : null
   if (record.killReason === 'timeout') {
-    return { ending: 'execution-timeout', exitCode: null, signal, message: `The timeout of ${record.timeoutMs} ms passed; after the signal, ${how}.` }
+    return {
+      ending: 'execution-timeout',
+      exitCode: null,
+      signal,
+      message: `The timeout of ${record.timeoutMs} ms passed; after the signal, ${how}.`,
+    }
   }
   if ('code' in exit) {
-    const message = kills > 0 ? `The kernel killed ${kills} of its processes for memory; the command itself exited with code ${exit.code}.` : null
+    const message =
+      kills > 0
+        ? `The kernel killed ${kills} of its processes for memory; the command itself exited with code ${exit.code}.`
+        : null
     return { ending: 'exited', exitCode: exit.code, signal: null, message }
   }
   if (record.killReason === 'cancelled') {
     return { ending: 'cancelled', exitCode: null, signal, message: `A kill was asked for; ${how}.` }
   }
   if (exit.signal === 'SIGKILL' && kills > 0) {
-    return { ending: 'out-of-memory', exitCode: null, signal, message: 'The kernel killed it: the sandbox was at its memory limit.' }
+    return {
+      ending: 'out-of-memory',
+      exitCode: null,
+      signal,
+      message: 'The kernel killed it: the sandbox was at its memory limit.',
+    }
   }
   return { ending: 'signalled', exitCode: null, signal, message: `The command: ${how}.` }
 }

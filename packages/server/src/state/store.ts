@@ -14,6 +14,9 @@ export interface Store {
 
 export type Durability = 'process' | 'power'
 
+/** What may change of a sandbox; its number of executions is the executions' to count. */
+export type SandboxChange = Partial<Omit<SandboxRecord, 'id' | 'version' | 'executionCount' | 'createdAt'>>
+
 export interface SandboxStore {
   /** @throws SandboxError `name_taken` when a sandbox that has not ended has the name. */
   insert(record: SandboxRecord, durability?: Durability): Promise<void>
@@ -28,7 +31,7 @@ export interface SandboxStore {
    */
   update(
     id: string,
-    change: Partial<SandboxRecord>,
+    change: SandboxChange,
     options?: { ifVersion?: number; durability?: Durability },
   ): Promise<SandboxRecord>
   /** Every sandbox in these states, for reconcile. */

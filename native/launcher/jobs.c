@@ -1,0 +1,137 @@
+#define _GNU_SOURCE 1
+#include "jobs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "operations.h"
+
+struct job *job_new(enum job_kind kind, struct origin origin) {
+  struct job *job = calloc(1, sizeof *job);
+  if (!job) return NULL;
+  job->kind = kind;
+  job->origin = origin;
+  job->pipe = -1;
+  return job;
+}
+
+void job_free(struct job *job) {
+  close_fd(&job->pipe);
+  writer_free(&job->answer);
+  free(job->plan);
+  free(job);
+}
+
+void jobs_add(struct jobs *jobs, struct job *job) {
+  if (!jobs->waiting) jobs->waiting_end = &jobs->waiting;
+  *jobs->waiting_end = job;
+  jobs->waiting_end = &job->next;
+  jobs->waiting_count++;
+}
+
+static size_t running_of(const struct jobs *jobs, enum job_kind kind) {
+  size_t count = 0;
+  for (size_t i = 0; i < jobs->running_count; i++) count += jobs->running[i]->kind == kind;
+  return count;
+}
+
+bool jobs_starting(const struct jobs *jobs) { return running_of(jobs, JOB_START) > 0; }
+
+struct job *jobs_next(struct jobs *jobs) {
+  if (jobs->running_count == LAUNCHER_MAX_WORKERS) return NULL;
+  bool removers_full = running_of(jobs, JOB_REMOVE_TREE) >= LAUNCHER_MAX_REMOVERS;
+  for (struct job **link = &jobs->waiting; *link; link = &(*link)->next) {
+    struct job *job = *link;
+    if (job->kind == JOB_REMOVE_TREE && removers_full) continue;
+    *link = job->next;
+    if (jobs->waiting_end == &job->next) jobs->waiting_end = link;
+    job->next = NULL;
+    jobs->waiting_count--;
+    return job;
+  }
+  return NULL;
+}
+
+static void answer(int pipe, struct writer *reply, bool ok, uint32_t stream, const struct failure *failure) {
+  if (!ok) {
+    reply->length = 0;
+    writer_begin(reply, MESSAGE_ERROR, 0, stream);
+    writer_u64(reply, TAG_ERRNO, (uint64_t)failure->error);
+    writer_string(reply, TAG_STEP, failure->step);
+    writer_string(reply, TAG_TEXT, failure->text);
+  }
+  if (writer_end(reply) && !write_all(pipe, reply->data, reply->length)) log_line("the launcher is gone");
+  close(pipe);
+}
+
+static bool remove_tree(const struct job *job, const struct host *host, int pipe, struct writer *reply,
+                        struct failure *failure) {
+  if (path_beneath(job->name, "trash")) {
+    bool ok = operation_delete_tree(host, job->name, failure);
+    answer(pipe, reply, ok, job->origin.stream, failure);
+    return ok;
+  }
+  char name[64];
+  char path[96] = "trash/";
+  bool ok = operation_discard(host, job->name, name, sizeof name, failure);
+  answer(pipe, reply, ok, job->origin.stream, failure);
+  if (!ok || !name[0]) return ok;
+  strcat(path, name);
+  if (operation_delete_tree(host, path, failure)) return true;
+  log_line("%s: %s: %s", job->name, failure->step, failure->text);
+  return false;
+}
+
+static bool work(const struct job *job, const struct host *host, int pipe) {
+  struct failure failure = {0};
+  struct writer reply = {0};
+  bool ok = true;
+  writer_begin(&reply, MESSAGE_OK, 0, job->origin.stream);
+  switch (job->kind) {
+    case JOB_REMOVE_TREE:
+      return remove_tree(job, host, pipe, &reply, &failure);
+    case JOB_START:
+      ok = operation_start(host, job->plan, &reply, &failure);
+      break;
+    case JOB_CLEAN:
+      ok = operation_clean(host, job->name, &failure);
+      break;
+    case JOB_MAKE_DIRS:
+      ok = operation_make_dirs(host, job->name, &failure);
+      break;
+    case JOB_CHECK:
+      operation_check(host, &reply);
+      break;
+  }
+  answer(pipe, &reply, ok, job->origin.stream, &failure);
+  return ok;
+}
+
+bool jobs_run(struct jobs *jobs, struct job *job, const struct host *host, void (*in_child)(void *),
+              void *context) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) return false;
+  pid_t pid = fork();
+  if (pid == 0) {
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    close(ends[0]);
+    in_child(context);
+    _exit(work(job, host, ends[1]) ? 0 : 1);
+  }
+  close_fd(&ends[1]);
+  if (pid < 0) {
+    close_fd(&ends[0]);
+    return false;
+  }
+  (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  job->pid = pid;
+  job->pipe = ends[0];
+  jobs->running[jobs->running_count++] = job;
+  return true;
+}

@@ -1,0 +1,46 @@
+/* Requests that need a worker, in order of arrival, and the workers that run. */
+#ifndef CAISSON_LAUNCHER_JOBS_H
+#define CAISSON_LAUNCHER_JOBS_H
+
+#include "../shared/frame.h"
+#include "host.h"
+#include "plan.h"
+#include "sandboxes.h"
+
+enum job_kind { JOB_START, JOB_CLEAN, JOB_MAKE_DIRS, JOB_REMOVE_TREE, JOB_CHECK };
+
+struct job {
+  struct job *next;
+  enum job_kind kind;
+  struct origin origin;
+  /* START */
+  struct plan *plan;
+  /* CLEAN and MAKE_DIRS: the id; REMOVE_TREE: the path. */
+  char name[LAUNCHER_MAX_PATH + 1];
+
+  /* Of a running job. */
+  pid_t pid;
+  /* Read end of the worker's answer; -1 when it has been read to its end. */
+  int pipe;
+  struct writer answer;
+};
+
+struct jobs {
+  struct job *waiting;
+  struct job **waiting_end;
+  size_t waiting_count;
+  struct job *running[LAUNCHER_MAX_WORKERS];
+  size_t running_count;
+};
+
+struct job *job_new(enum job_kind kind, struct origin origin);
+void job_free(struct job *job);
+void jobs_add(struct jobs *jobs, struct job *job);
+/* The next job that may run now, taken from the queue; NULL when there is none. */
+struct job *jobs_next(struct jobs *jobs);
+/* Runs a job in a worker. False with errno when it could not be forked. */
+bool jobs_run(struct jobs *jobs, struct job *job, const struct host *host, void (*in_child)(void *), void *context);
+/* Whether a START is under way: its init may be a child that nobody knows yet. */
+bool jobs_starting(const struct jobs *jobs);
+
+#endif

@@ -1,0 +1,60 @@
+/* Generated from packages/server/src/launcher/protocol.ts by "npm run gen". Do not edit. */
+#ifndef CAISSON_LAUNCHER_GEN_H
+#define CAISSON_LAUNCHER_GEN_H
+
+#define LAUNCHER_GENERATION 1
+
+#define LAUNCHER_MAX_ID 64
+#define LAUNCHER_MAX_HOSTNAME 63
+#define LAUNCHER_MAX_PATH 1024
+#define LAUNCHER_MAX_LOWERS 32
+#define LAUNCHER_ID_COUNT 65536
+#define LAUNCHER_MAX_WORKERS 8
+#define LAUNCHER_MAX_REMOVERS 2
+#define LAUNCHER_MAX_CONNECTIONS 32
+#define LAUNCHER_MAX_REQUESTS 4096
+#define LAUNCHER_MIN_MEMORY 16777216
+
+#define MESSAGE_HELLO 1
+#define MESSAGE_START 2
+#define MESSAGE_DELETE 3
+#define MESSAGE_LIST 4
+#define MESSAGE_MAKE_DIRS 5
+#define MESSAGE_REMOVE_TREE 6
+#define MESSAGE_CHECK 7
+#define MESSAGE_SHUTDOWN 8
+#define MESSAGE_OK 9
+#define MESSAGE_ERROR 10
+#define MESSAGE_ENDED 11
+#define MESSAGE_SANDBOX 12
+
+#define TAG_GENERATION 1
+#define TAG_PID 2
+#define TAG_CGROUP 3
+#define TAG_ID 4
+#define TAG_HOSTNAME 5
+#define TAG_ID_BASE 6
+#define TAG_ROOT_KIND 7
+#define TAG_LOWER 8
+#define TAG_MEMORY 9
+#define TAG_CPU 10
+#define TAG_PIDS 11
+#define TAG_START_TIME 12
+#define TAG_STAGE 13
+#define TAG_STATE 14
+#define TAG_WAIT_STATUS 15
+#define TAG_PATH 16
+#define TAG_ERRNO 17
+#define TAG_STEP 18
+#define TAG_TEXT 19
+#define TAG_ABILITY 20
+
+#define ROOT_OVERLAY 1
+#define ROOT_DIRECTORY 2
+
+#define STATE_STARTING 1
+#define STATE_RUNNING 2
+#define STATE_ENDING 3
+#define STATE_ENDED 4
+
+#endif

@@ -1,0 +1,189 @@
+#define _GNU_SOURCE 1
+#include "mounts.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <linux/securebits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static bool write_map(pid_t pid, const char *file, uint32_t base) {
+  char path[64];
+  char map[64];
+  snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+  snprintf(map, sizeof map, "0 %u %d", base, LAUNCHER_ID_COUNT);
+  return write_file_at(AT_FDCWD, path, map);
+}
+
+int user_namespace(uint32_t id_base) {
+  pid_t child = (pid_t)syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0);
+  if (child < 0) return -1;
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (;;) pause();
+  }
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/ns/user", child);
+  int fd = -1;
+  if (write_map(child, "uid_map", id_base) && write_map(child, "gid_map", id_base))
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+  int error = errno;
+  kill(child, SIGKILL);
+  while (waitpid(child, NULL, 0) < 0 && errno == EINTR) continue;
+  errno = error;
+  return fd;
+}
+
+static int clone_tree(int at, const struct mount_attr *attributes) {
+  int fd = open_tree(at, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+  if (fd < 0) return -1;
+  struct mount_attr copy = *attributes;
+  if (mount_setattr(fd, "", AT_EMPTY_PATH, &copy, sizeof copy) == 0) return fd;
+  close_fd(&fd);
+  return -1;
+}
+
+int clone_idmapped(int dir, int namespace, bool read_only) {
+  struct mount_attr attributes = {
+      .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0u),
+      .propagation = MS_PRIVATE,
+      .userns_fd = (uint64_t)(unsigned)namespace};
+  return clone_tree(dir, &attributes);
+}
+
+static int open_layer(const struct host *host, const char *path, int namespace, bool read_only,
+                      struct failure *failure) {
+  cleanup_fd int dir = open_beneath(host->data, path, O_PATH | O_DIRECTORY, 0);
+  if (dir < 0) {
+    fail(failure, errno, "layer", "%s: %s", path, strerror(errno));
+    return -1;
+  }
+  int fd = clone_idmapped(dir, namespace, read_only);
+  if (fd < 0) fail(failure, errno, "layer", "idmapped mount of %s: %s", path, strerror(errno));
+  return fd;
+}
+
+bool layers_open(const struct host *host, const struct plan *plan, struct layers *layers, struct failure *failure) {
+  cleanup_fd int namespace = user_namespace(plan->id_base);
+  if (namespace < 0) return fail(failure, errno, "user namespace", "%s", strerror(errno));
+  char own[LAUNCHER_MAX_ID + 32];
+  snprintf(own, sizeof own, "sandboxes/%s%s", plan->id, plan->root_kind == ROOT_DIRECTORY ? "/rootfs" : "");
+  layers->own = open_layer(host, own, namespace, false, failure);
+  if (layers->own < 0) return false;
+  for (layers->lower_count = 0; layers->lower_count < plan->lower_count; layers->lower_count++) {
+    int fd = open_layer(host, plan->lowers[layers->lower_count], namespace, true, failure);
+    if (fd < 0) return false;
+    layers->lowers[layers->lower_count] = fd;
+  }
+  struct mount_attr agent = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+                             .propagation = MS_PRIVATE};
+  layers->agent = clone_tree(host->agent, &agent);
+  return layers->agent >= 0 || fail(failure, errno, "agent", "%s", strerror(errno));
+}
+
+bool mounts_enter(const struct host *host, struct failure *failure) {
+  if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+    return fail(failure, errno, "mount namespace", "%s", strerror(errno));
+  if (mount("caisson", host->staging, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m") < 0)
+    return fail(failure, errno, "staging", "%s: %s", host->staging, strerror(errno));
+  if (chdir(host->staging) < 0 || mkdir("root", 0755) < 0 || mkdir("bundle", 0700) < 0 || mkdir("state", 0700) < 0 ||
+      mknod("null", S_IFCHR | 0666, makedev(1, 3)) < 0)
+    return fail(failure, errno, "staging", "%s: %s", host->staging, strerror(errno));
+  return true;
+}
+
+static bool attach(int tree, const char *target, struct failure *failure) {
+  if (move_mount(tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH) == 0) return true;
+  return fail(failure, errno, "mount", "%s: %s", target, strerror(errno));
+}
+
+static bool attach_directory(int tree, const char *target, struct failure *failure) {
+  if (mkdir(target, 0755) < 0) return fail(failure, errno, "staging", "%s: %s", target, strerror(errno));
+  return attach(tree, target, failure);
+}
+
+/* Overlay makes its files with the mounter's ids, which must exist in the layers' mapping. */
+static bool act_as(uint32_t id, struct failure *failure) {
+  if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0)
+    return fail(failure, errno, "credentials", "%s", strerror(errno));
+  setfsgid(id);
+  setfsuid(id);
+  /* Back at root the runtime must inherit the ordinary rules. */
+  if (id == 0 && prctl(PR_SET_SECUREBITS, 0, 0, 0, 0) < 0)
+    return fail(failure, errno, "credentials", "%s", strerror(errno));
+  if ((uint32_t)setfsuid((uid_t)-1) == id && (uint32_t)setfsgid((gid_t)-1) == id) return true;
+  return fail(failure, EPERM, "credentials", "the ids of the sandbox cannot be taken");
+}
+
+bool mounts_overlay(const struct plan *plan, const struct layers *layers, struct failure *failure) {
+  char options[1024] = "lowerdir=";
+  for (size_t i = 0; i < layers->lower_count; i++) {
+    char name[16];
+    snprintf(name, sizeof name, "l%zu", i);
+    if (!attach_directory(layers->lowers[i], name, failure)) return false;
+    size_t used = strlen(options);
+    snprintf(options + used, sizeof options - used, "%s%s", i ? ":" : "", name);
+  }
+  if (!attach_directory(layers->own, "own", failure)) return false;
+  size_t used = strlen(options);
+  snprintf(options + used, sizeof options - used,
+           ",upperdir=own/upper,workdir=own/work,redirect_dir=on,index=off,metacopy=off");
+  if (!act_as(plan->id_base, failure)) return false;
+  bool mounted = mount("caisson", "root", "overlay", MS_NODEV, options) == 0;
+  int error = errno;
+  if (!act_as(0, failure)) return false;
+  if (!mounted) return fail(failure, error, "overlay", "%s", strerror(error));
+  struct statvfs info;
+  /* Where the work directory cannot be used the kernel mounts read-only and says so only in its log. */
+  if (statvfs("root", &info) < 0 || info.f_flag & ST_RDONLY)
+    return fail(failure, EROFS, "overlay", "sandboxes/%s cannot be written through its id mapping", plan->id);
+  return true;
+}
+
+bool mounts_assemble(const struct plan *plan, const struct layers *layers, struct failure *failure) {
+  cleanup_fd int file = open("agent", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
+  if (file < 0) return fail(failure, errno, "staging", "agent: %s", strerror(errno));
+  if (!attach(layers->agent, "agent", failure)) return false;
+  if (plan->root_kind == ROOT_DIRECTORY) return attach(layers->own, "root", failure);
+  return mounts_overlay(plan, layers, failure);
+}
+
+static bool replace_file(int dir, const char *name, const char *content) {
+  if (unlinkat(dir, name, 0) < 0 && errno != ENOENT) return false;
+  cleanup_fd int fd = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
+  return fd >= 0 && write_all(fd, content, strlen(content));
+}
+
+static bool write_names(const struct plan *plan) {
+  char hosts[256];
+  char hostname[LAUNCHER_MAX_HOSTNAME + 2];
+  snprintf(hostname, sizeof hostname, "%s\n", plan->hostname);
+  snprintf(hosts, sizeof hosts, "127.0.0.1\tlocalhost %s\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+           plan->hostname);
+  cleanup_fd int root = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (mkdirat(root, "etc", 0755) < 0 && errno != EEXIST) return false;
+  /* The image or an earlier life may have made anything of /etc: no link is followed, no mount crossed. */
+  cleanup_fd int etc = open_beneath(root, "etc", O_RDONLY | O_DIRECTORY, RESOLVE_NO_XDEV);
+  return etc >= 0 && replace_file(etc, "hostname", hostname) && replace_file(etc, "hosts", hosts) &&
+         replace_file(etc, "resolv.conf", "");
+}
+
+bool mounts_write_names(const struct plan *plan, struct failure *failure) {
+  if (!act_as(plan->id_base, failure)) return false;
+  bool written = write_names(plan);
+  int error = errno;
+  if (!act_as(0, failure)) return false;
+  return written || fail(failure, error, "names", "/etc of the sandbox cannot be written: %s", strerror(error));
+}

@@ -1,0 +1,93 @@
+#define _GNU_SOURCE 1
+#include "plan.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "host.h"
+
+static const uint64_t MAX_CPU_MILLIS = 1024 * 1000;
+static const uint64_t MAX_PIDS = 1024 * 1024;
+static const uint64_t MAX_MEMORY = (uint64_t)1 << 46;
+
+static bool refuse(struct failure *failure, const char *what) {
+  return fail(failure, EINVAL, "request", "%s is missing or not valid", what);
+}
+
+static bool take_lower(const struct field *field, struct plan *plan) {
+  if (plan->lower_count == LAUNCHER_MAX_LOWERS) return false;
+  char *path = plan->lowers[plan->lower_count++];
+  return field_string(field, path, LAUNCHER_MAX_PATH + 1) && path_valid(path) && path_beneath(path, "images") &&
+         strchr(path, '/');
+}
+
+static bool take_range(const struct field *field, uint64_t least, uint64_t most, uint64_t *out) {
+  return field_u64(field, out) && *out >= least && *out <= most;
+}
+
+static bool take_field(const struct field *field, struct plan *plan, struct failure *failure) {
+  uint64_t base;
+  switch (field->tag) {
+    case TAG_ID:
+      return (field_string(field, plan->id, sizeof plan->id) && id_valid(plan->id)) || refuse(failure, "ID");
+    case TAG_HOSTNAME:
+      return (field_string(field, plan->hostname, sizeof plan->hostname) && hostname_valid(plan->hostname)) ||
+             refuse(failure, "HOSTNAME");
+    case TAG_ID_BASE:
+      /* Never ids that the host itself gives to people and services. */
+      if (!take_range(field, LAUNCHER_ID_COUNT, UINT32_MAX - LAUNCHER_ID_COUNT, &base))
+        return refuse(failure, "ID_BASE");
+      plan->id_base = (uint32_t)base;
+      return true;
+    case TAG_ROOT_KIND:
+      return take_range(field, ROOT_OVERLAY, ROOT_DIRECTORY, &plan->root_kind) || refuse(failure, "ROOT_KIND");
+    case TAG_LOWER:
+      return take_lower(field, plan) || refuse(failure, "LOWER");
+    case TAG_MEMORY:
+      return take_range(field, LAUNCHER_MIN_MEMORY, MAX_MEMORY, &plan->limits.memory_bytes) ||
+             refuse(failure, "MEMORY");
+    case TAG_CPU:
+      return take_range(field, 10, MAX_CPU_MILLIS, &plan->limits.cpu_millis) || refuse(failure, "CPU");
+    case TAG_PIDS:
+      return take_range(field, 8, MAX_PIDS, &plan->limits.pids) || refuse(failure, "PIDS");
+    default:
+      /* A plan is taken as a whole: what is not understood would be a wish ignored. */
+      return fail(failure, EINVAL, "request", "field %d is not known", field->tag);
+  }
+}
+
+bool plan_parse(const struct frame *frame, struct plan *plan, struct failure *failure) {
+  struct field_reader reader = field_reader(frame);
+  struct field field;
+  while (field_next(&reader, &field))
+    if (!take_field(&field, plan, failure)) return false;
+  if (reader.malformed) return refuse(failure, "the last field");
+  if (!plan->id[0]) return refuse(failure, "ID");
+  if (!plan->hostname[0]) return refuse(failure, "HOSTNAME");
+  if (!plan->id_base) return refuse(failure, "ID_BASE");
+  if (!plan->root_kind) return refuse(failure, "ROOT_KIND");
+  if ((plan->root_kind == ROOT_OVERLAY) != (plan->lower_count > 0)) return refuse(failure, "LOWER");
+  if (!plan->limits.memory_bytes) return refuse(failure, "MEMORY");
+  if (!plan->limits.cpu_millis) return refuse(failure, "CPU");
+  if (!plan->limits.pids) return refuse(failure, "PIDS");
+  return true;
+}
+
+static bool only_string(const struct frame *frame, uint8_t tag, char *out, size_t size) {
+  struct field_reader reader = field_reader(frame);
+  struct field field;
+  return field_next(&reader, &field) && field.tag == tag && field_string(&field, out, size) &&
+         !field_next(&reader, &field) && !reader.malformed;
+}
+
+bool parse_id(const struct frame *frame, char *id, struct failure *failure) {
+  return (only_string(frame, TAG_ID, id, LAUNCHER_MAX_ID + 1) && id_valid(id)) || refuse(failure, "ID");
+}
+
+bool parse_tree(const struct frame *frame, char *path, struct failure *failure) {
+  if (!only_string(frame, TAG_PATH, path, LAUNCHER_MAX_PATH + 1) || !path_valid(path)) return refuse(failure, "PATH");
+  bool inside = strchr(path, '/') != NULL;
+  bool allowed = path_beneath(path, "trash") ||
+                 (inside && (path_beneath(path, "sandboxes") || path_beneath(path, "images")));
+  return allowed || refuse(failure, "PATH");
+}

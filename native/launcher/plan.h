@@ -1,0 +1,24 @@
+/* A validated START request. */
+#ifndef CAISSON_LAUNCHER_PLAN_H
+#define CAISSON_LAUNCHER_PLAN_H
+
+#include "../shared/frame.h"
+#include "cgroup.h"
+#include "launcher.gen.h"
+
+struct plan {
+  char id[LAUNCHER_MAX_ID + 1];
+  char hostname[LAUNCHER_MAX_HOSTNAME + 1];
+  uint32_t id_base;
+  uint64_t root_kind;
+  char lowers[LAUNCHER_MAX_LOWERS][LAUNCHER_MAX_PATH + 1];
+  size_t lower_count;
+  struct limits limits;
+};
+
+bool plan_parse(const struct frame *frame, struct plan *plan, struct failure *failure);
+/* The one string field that DELETE, MAKE_DIRS and REMOVE_TREE have. */
+bool parse_id(const struct frame *frame, char *id, struct failure *failure);
+bool parse_tree(const struct frame *frame, char *path, struct failure *failure);
+
+#endif

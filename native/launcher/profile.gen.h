@@ -1,0 +1,59 @@
+/* Generated from packages/server/src/runtime/oci/profile.ts by "npm run gen". Do not edit. */
+#ifndef CAISSON_PROFILE_GEN_H
+#define CAISSON_PROFILE_GEN_H
+
+#include <sys/resource.h>
+
+static const char *const PROFILE_CAPABILITIES[] = {
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SYS_CHROOT",
+};
+
+static const char *const PROFILE_MASKED_PATHS[] = {
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kallsyms",
+    "/proc/kcore",
+    "/proc/key-users",
+    "/proc/keys",
+    "/proc/kmsg",
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/latency_stats",
+    "/proc/modules",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/slabinfo",
+    "/proc/sysrq-trigger",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/vmallocinfo",
+};
+
+static const char *const PROFILE_READONLY_PATHS[] = {
+    "/proc/bus",
+    "/proc/fs",
+    "/proc/irq",
+    "/proc/sys",
+};
+
+static const struct {
+  const char *name;
+  int resource;
+  rlim_t soft;
+  rlim_t hard;
+} PROFILE_RLIMITS[] = {
+    {"RLIMIT_NOFILE", RLIMIT_NOFILE, 1024, 524288},
+    {"RLIMIT_CORE", RLIMIT_CORE, 1, 1},
+};
+
+#endif

@@ -1,0 +1,34 @@
+/* The launcher's loop: requests in, workers out, answers and events back. */
+#ifndef CAISSON_LAUNCHER_SERVER_H
+#define CAISSON_LAUNCHER_SERVER_H
+
+#include "connections.h"
+#include "host.h"
+#include "jobs.h"
+#include "sandboxes.h"
+
+struct server {
+  struct host *host;
+  struct connections connections;
+  struct sandboxes sandboxes;
+  struct jobs jobs;
+  int listener;
+  int signals;
+  /* Held by this process alone; workers let go of it. */
+  int lock;
+  bool ending;
+};
+
+/* Runs until SHUTDOWN or SIGTERM. */
+void server_run(struct server *server);
+
+/* requests.c: answers one frame of a client. */
+void server_request(struct server *server, struct connection *connection, const struct frame *frame);
+void server_greet(struct server *server, struct connection *connection);
+/* Acts on a sandbox that is ended and wanted gone. */
+void server_continue_delete(struct server *server, struct sandbox *sandbox);
+/* A worker's answer is whole, or the worker died without one. */
+void server_job_answered(struct server *server, struct job *job);
+void server_announce_end(struct server *server, const struct sandbox *sandbox);
+
+#endif

@@ -1,0 +1,55 @@
+import type { SandboxInfo } from 'caisson'
+import { Command } from 'commander'
+import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
+import { printJson, printLine } from '../stdio.ts'
+import { ago, bytes, facts, span } from '../table.ts'
+
+const HELP = `
+Examples:
+  caisson get work
+  caisson get sbx_abc123 --json`
+
+export function build(): Command {
+  const command = new Command('get').description('Show a sandbox: status, times, limits, executions.')
+  return withConnection(command.argument('<sandbox>', 'id or name'))
+    .addHelpText('after', HELP)
+    .action(async (id: string, flags: ConnectionOptions & { json?: boolean }) => {
+      const sandbox = await connect(flags).call('getSandbox', { id })
+      await (flags.json ? printJson(sandbox) : printLine(describe(sandbox)))
+    })
+}
+
+/** A sandbox for people. */
+export function describe(sandbox: SandboxInfo): string {
+  const { granted } = sandbox.resources
+  const limits = [
+    `${granted.cpuMillis / 1000} CPU`,
+    `${bytes(granted.memoryBytes)} memory`,
+    `${granted.pids} processes`,
+    granted.diskBytes === null ? 'disk not limited' : `${bytes(granted.diskBytes)} disk`,
+  ]
+  return facts([
+    ['id', sandbox.id],
+    ['name', sandbox.name],
+    ['description', sandbox.description],
+    ['status', sandbox.status],
+    ['ended', sandbox.ending && `${sandbox.ending.reason}: ${sandbox.ending.message}`],
+    ['runtime', sandbox.runtime],
+    ['limits', limits.join(', ')],
+    ['isolation', sandbox.isolation.description],
+    ['network', sandbox.network.mode],
+    ['executions', String(sandbox.executionCount)],
+    ['created', `${sandbox.createdAt} (${ago(sandbox.createdAt)} ago)`],
+    ['last active', `${sandbox.lastActiveAt} (${ago(sandbox.lastActiveAt)} ago)`],
+    ['idle timeout', sandbox.idleTimeoutMs === null ? 'never' : span(sandbox.idleTimeoutMs)],
+    ['expires', sandbox.expiresAt],
+    ['project', sandbox.projectId],
+    ['organisation', sandbox.orgId],
+    [
+      'metadata',
+      Object.entries(sandbox.metadata)
+        .map(([key, value]) => `${key}=${value}`)
+        .join(' '),
+    ],
+  ])
+}

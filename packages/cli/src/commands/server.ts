@@ -1,0 +1,77 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SandboxError } from 'caisson'
+import { Command } from 'commander'
+import { type ConnectionOptions, connectOnly, withConnection } from '../connection.ts'
+import { EXIT, Exit } from '../failure.ts'
+import { note, printJson, printLine } from '../stdio.ts'
+import { ago, facts } from '../table.ts'
+
+const HELP = `
+Examples:
+  caisson server status            exit code 1 when it does not run
+  caisson server stop              sandboxes go on running; the next server finds them`
+
+const STOP_DEADLINE_MS = 30_000
+
+type Flags = ConnectionOptions & { json?: boolean }
+
+export function build(): Command {
+  const command = new Command('server').description('Ask for the server, or stop it. Neither starts one.')
+  const status = new Command('status').description('what it is and which isolation is active')
+  const stop = new Command('stop').description('stop it, and wait until it has stopped')
+  withConnection(status).action(showStatus)
+  withConnection(stop).action(stopServer)
+  return command.addCommand(status).addCommand(stop).addHelpText('after', HELP)
+}
+
+async function showStatus(flags: Flags): Promise<void> {
+  const client = connectOnly(flags)
+  const server = await client.call('getServer').catch((error) => absent(error, flags))
+  if (flags.json) return printJson({ running: true, ...server })
+  await printLine(
+    facts([
+      ['version', server.version],
+      ['address', client.url],
+      ['driver', `${server.driver}, storage ${server.storage}`],
+      ['isolation', server.isolation],
+      ['sandboxes', String(server.sandboxes)],
+      ['data', server.dataDir],
+      ['process', `${server.pid}, for ${ago(server.startedAt)}`],
+    ]),
+  )
+}
+
+async function absent(error: unknown, flags: Flags): Promise<never> {
+  if (!SandboxError.is(error, 'server_unreachable')) throw error
+  if (flags.json) await printJson({ running: false })
+  else note('no server runs')
+  throw new Exit(EXIT.failed)
+}
+
+async function stopServer(flags: Flags): Promise<void> {
+  const client = connectOnly(flags)
+  const server = await client.call('getServer').catch((error) => {
+    if (SandboxError.is(error, 'server_unreachable')) return undefined
+    throw error
+  })
+  if (server) {
+    await client.call('stopServer')
+    await gone(client.local ? server.pid : undefined, () => client.call('getServer'))
+  }
+  if (flags.json) await printJson({ stopped: server !== undefined })
+  else await printLine(server ? 'stopped' : 'no server ran')
+}
+
+/** A local server has stopped when its process is gone; a remote one when it does not answer. */
+async function gone(pid: number | undefined, ask: () => Promise<unknown>): Promise<void> {
+  for (const end = Date.now() + STOP_DEADLINE_MS; Date.now() < end; await sleep(20)) {
+    try {
+      if (pid === undefined) await ask()
+      else process.kill(pid, 0)
+    } catch (error) {
+      // EPERM: it lives and is another user's.
+      if ((error as NodeJS.ErrnoException).code !== 'EPERM') return
+    }
+  }
+  throw new Error(`The server was told to stop and has not done so in ${STOP_DEADLINE_MS / 1000} s.`)
+}

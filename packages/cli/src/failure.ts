@@ -1,0 +1,81 @@
+import { constants } from 'node:os'
+import { type ExecResult, SandboxError } from 'caisson'
+
+/**
+ * Exit codes. `run`, `exec` and `attach` end with the command's own; the rest say why there is none. 125 to 127 are
+ * what shells and container tools use for the same.
+ */
+export const EXIT = {
+  ok: 0,
+  /** A verb other than run and exec failed. */
+  failed: 1,
+  usage: 2,
+  timeout: 124,
+  /** Caisson, and not the command, failed. */
+  caisson: 125,
+  cannotStart: 126,
+  notFound: 127,
+  signal: 128,
+  outOfMemory: 137,
+} as const
+
+/** Wrong usage that the parser cannot see. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/** An ending that the verb has explained already; nothing more is printed. */
+export class Exit extends Error {
+  readonly exitCode: number
+
+  constructor(exitCode: number) {
+    super(`exit ${exitCode}`)
+    this.exitCode = exitCode
+  }
+}
+
+/** Says what failed, on stderr: a sentence, or with `--json` the error's body. Gives the exit code. */
+export function reportFailure(error: unknown, json: boolean): number {
+  if (error instanceof Exit) return error.exitCode
+  const known = error instanceof SandboxError
+  const code = known ? error.code : error instanceof UsageError ? 'usage' : 'internal'
+  const message = error instanceof Error ? error.message : String(error)
+  if (json) {
+    const body = known ? error.toJSON() : { error: { code, message, retry: false, details: {} } }
+    process.stderr.write(`${JSON.stringify(body)}\n`)
+  } else {
+    // An error of an unknown kind is a defect, and its stack is what a report needs.
+    const unexpected = code === 'internal' && !known && error instanceof Error
+    process.stderr.write(`caisson: ${unexpected ? error.stack : message}\n`)
+  }
+  return code === 'usage' ? EXIT.usage : EXIT.failed
+}
+
+/** The exit code of a verb that runs a command, when the command could not be run. */
+export function startFailure(error: unknown, json: boolean): Exit {
+  const exitCode = reportFailure(error, json)
+  if (exitCode === EXIT.usage || error instanceof Exit) return new Exit(exitCode)
+  if (SandboxError.is(error, 'command_not_found')) return new Exit(EXIT.notFound)
+  if (SandboxError.is(error, 'cannot_start')) return new Exit(EXIT.cannotStart)
+  return new Exit(EXIT.caisson)
+}
+
+/** The exit code that a command's ending becomes. */
+export function exitCodeOf(result: Pick<ExecResult, 'ending' | 'exitCode' | 'signal'>): number {
+  switch (result.ending) {
+    case 'exited':
+      return result.exitCode ?? EXIT.caisson
+    case 'signalled':
+      return EXIT.signal + signalNumber(result.signal ?? '')
+    case 'out-of-memory':
+      return EXIT.outOfMemory
+    case 'execution-timeout':
+    case 'idle-timeout':
+      return EXIT.timeout
+    default:
+      return EXIT.caisson
+  }
+}
+
+export const signalNumber = (name: string): number =>
+  (constants.signals as Record<string, number | undefined>)[name] ?? 0

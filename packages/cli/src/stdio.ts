@@ -1,0 +1,48 @@
+import { fstatSync } from 'node:fs'
+import { EXIT, signalNumber } from './failure.ts'
+
+/** A reader that goes away (`caisson list | head`) ends us as it ends any program, and without words. */
+export function endQuietly(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error
+      if (process.listenerCount('caisson:pipe') > 0) process.emit('caisson:pipe' as never)
+      else process.exit(EXIT.signal + signalNumber('SIGPIPE'))
+    })
+}
+
+/** Resolves when the bytes have been taken, so that a slow reader slows the command. */
+export function writeAll(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.write(data)) resolve()
+    else {
+      stream.once('drain', resolve)
+      stream.once('close', resolve)
+    }
+  })
+}
+
+/**
+ * Whether something was piped or redirected to us. A terminal is not, nor is /dev/null; what is inherited and never
+ * written does no harm, since reading it does not hold up the end of the command.
+ */
+export function stdinIsPiped(): boolean {
+  try {
+    const stat = fstatSync(0)
+    return stat.isFIFO() || stat.isFile() || stat.isSocket()
+  } catch {
+    // A closed stdin is none.
+    return false
+  }
+}
+
+/** Prints one JSON document. */
+export const printJson = (value: unknown): Promise<void> =>
+  writeAll(process.stdout, `${JSON.stringify(value, null, 2)}\n`)
+
+export const printLine = (text: string): Promise<void> => writeAll(process.stdout, `${text}\n`)
+
+/** A word to the person, which is not the answer. */
+export const note = (text: string): void => {
+  process.stderr.write(`caisson: ${text}\n`)
+}

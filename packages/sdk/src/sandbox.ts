@@ -1,0 +1,260 @@
+import type {
+  CreateSandbox,
+  Execution as ExecutionInfo,
+  Sandbox as SandboxInfo,
+} from '@caisson/protocol/resources'
+import { type CallOptions, Client, type ClientOptions } from './client.ts'
+import type { InputOf } from './contract.ts'
+import { type Command, type ExecOptions, execute, type Launch, type StartOptions, startBody } from './exec.ts'
+import { Execution } from './execution.ts'
+import { Files } from './files.ts'
+import type { ExecResult } from './result.ts'
+import { toBase64 } from './stdin.ts'
+
+/** Which server, and when to give up. */
+export interface ConnectOptions {
+  /** A client to share; or the options to make one. Default: one for the process, see `ClientOptions`. */
+  client?: Client | ClientOptions | undefined
+  signal?: AbortSignal | undefined
+}
+
+/** A path and what it holds, or the long form with mode and encoding. */
+export type FilesToCreate = Record<string, string | Uint8Array> | NonNullable<CreateSandbox['files']>
+
+export interface CreateOptions extends Omit<CreateSandbox, 'files'>, ConnectOptions {
+  files?: FilesToCreate
+}
+
+export type ListQuery = Omit<InputOf<'listSandboxes'>, 'metadata'> & {
+  /** Every pair must match. */
+  metadata?: Record<string, string> | undefined
+}
+
+/** Clients by what they connect to, so that calls with the same options share their connections. */
+const clients = new Map<string, Client>()
+
+export function clientOf(client: Client | ClientOptions = {}): Client {
+  if (client instanceof Client) return client
+  const { url, apiKey, dataDir, ...custom } = client
+  if (Object.keys(custom).length > 0) return new Client(client)
+  const key = JSON.stringify([url, apiKey, dataDir])
+  const known = clients.get(key) ?? new Client(client)
+  clients.set(key, known)
+  return known
+}
+
+/** The body of a create request. */
+export function createBody(options: CreateOptions): CreateSandbox {
+  const { client: _client, signal: _signal, files, ...body } = options
+  return files === undefined ? body : { ...body, files: Array.isArray(files) ? files : fileList(files) }
+}
+
+const fileList = (files: Record<string, string | Uint8Array>): NonNullable<CreateSandbox['files']> =>
+  Object.entries(files).map(([path, content]) =>
+    typeof content === 'string'
+      ? { path, content }
+      : { path, content: toBase64(content), encoding: 'base64' as const },
+  )
+
+/**
+ * An isolated Linux environment. A handle that was created owns its sandbox, and leaving `await using` deletes it; a
+ * handle that was connected does not.
+ *
+ * @example
+ * ```ts
+ * import { Sandbox } from 'caisson'
+ *
+ * await using sandbox = await Sandbox.create({ resources: { memory: '512Mi' } })
+ * const result = await sandbox.exec(['python3', '-c', 'print(6*7)'])
+ * console.log(result.stdout) // 42
+ * ```
+ */
+export class Sandbox implements AsyncDisposable {
+  /** The record as it was when this handle was made or last refreshed. */
+  info: SandboxInfo
+  readonly files: Files
+  readonly client: Client
+  #owned: boolean
+
+  private constructor(client: Client, info: SandboxInfo, owned: boolean) {
+    this.client = client
+    this.info = info
+    this.#owned = owned
+    this.files = new Files(client, info.id)
+  }
+
+  /**
+   * Creates a sandbox and waits until it runs.
+   *
+   * @throws SandboxError `runtime_not_found`, `name_taken`, `not_supported`, `too_many`, `create_failed` …
+   */
+  static async create(options: CreateOptions = {}): Promise<Sandbox> {
+    const client = clientOf(options.client)
+    const idempotencyKey = crypto.randomUUID()
+    const info = await client.call('createSandbox', createBody(options), {
+      idempotencyKey,
+      signal: options.signal,
+    })
+    return new Sandbox(client, info, true)
+  }
+
+  /**
+   * Connects to a sandbox that exists, by id or name.
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from 'caisson'
+   *
+   * await using made = await Sandbox.create({ name: 'workbench' })
+   * const again = await Sandbox.connect('workbench')
+   * console.log(again.id === made.id) // true
+   * ```
+   * @throws SandboxError `sandbox_not_found`
+   */
+  static async connect(idOrName: string, options: ConnectOptions = {}): Promise<Sandbox> {
+    const client = clientOf(options.client)
+    const info = await client.call('getSandbox', { id: idOrName }, { signal: options.signal })
+    return new Sandbox(client, info, false)
+  }
+
+  /**
+   * Lists sandboxes, a page at a time; iterating a page goes on through the pages after it.
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from 'caisson'
+   *
+   * for await (const sandbox of await Sandbox.list({ metadata: { team: 'a' } })) console.log(sandbox.id)
+   * ```
+   */
+  static async list(query: ListQuery = {}, options: ConnectOptions = {}): Promise<SandboxPage> {
+    const client = clientOf(options.client)
+    const { metadata, ...rest } = query
+    const input = { ...rest, ...(metadata && { metadata: JSON.stringify(metadata) }) }
+    const { sandboxes, total } = await client.call('listSandboxes', input, { signal: options.signal })
+    const after = (query.offset ?? 0) + sandboxes.length
+    return new SandboxPage(
+      sandboxes.map((info) => new Sandbox(client, info, false)),
+      total,
+      sandboxes.length > 0 && after < total
+        ? () => Sandbox.list({ ...query, offset: after }, { ...options, client })
+        : undefined,
+    )
+  }
+
+  get id(): string {
+    return this.info.id
+  }
+
+  get name(): string | null {
+    return this.info.name
+  }
+
+  /**
+   * Runs a command to its end. A non-zero exit code is a result. An array is a program with its arguments; a text is
+   * a script for `/bin/sh`.
+   *
+   * @throws SandboxError `command_not_found`, `cannot_start`, `sandbox_ended`, `agent_lost`, `aborted` …
+   */
+  exec(command: Command, options: ExecOptions = {}): Promise<ExecResult> {
+    return execute(this.client, this.#launch(), command, options)
+  }
+
+  /** Runs a script with `/bin/sh`. */
+  sh(script: string, options: ExecOptions = {}): Promise<ExecResult> {
+    return this.exec(['/bin/sh', '-c', script], options)
+  }
+
+  /** Runs a program with `python3`. */
+  python(code: string, options: ExecOptions = {}): Promise<ExecResult> {
+    return this.exec(['python3', '-c', code], options)
+  }
+
+  /** Starts a command and returns at once. `stdin: true` keeps its stdin open for `execution.stdin`. */
+  async start(
+    command: Command,
+    options: StartOptions & { stdin?: boolean; signal?: AbortSignal | undefined } = {},
+  ): Promise<Execution> {
+    const input = { id: this.id, ...startBody(command, options), ...(options.stdin && { stdin: true }) }
+    const idempotencyKey = crypto.randomUUID()
+    const info = await this.client.call('startExecution', input, { idempotencyKey, signal: options.signal })
+    return new Execution(this.client, info, this.info.resources.granted)
+  }
+
+  /** A handle of an execution that runs or has run; its output is read from `offset`. */
+  async attach(execution: string, options: CallOptions & { offset?: number } = {}): Promise<Execution> {
+    const info = await this.client.call('getExecution', { execution }, { signal: options.signal })
+    return new Execution(this.client, info, this.info.resources.granted, options.offset)
+  }
+
+  /** Executions, newest first. */
+  async executions(query: { limit?: number; offset?: number } = {}): Promise<ExecutionInfo[]> {
+    return (await this.client.call('listExecutions', { id: this.id, ...query })).executions
+  }
+
+  /** Changes description, metadata, idle timeout, or the time that is left. */
+  async update(change: Omit<InputOf<'updateSandbox'>, 'id'>, options: CallOptions = {}): Promise<this> {
+    this.info = await this.client.call('updateSandbox', { ...change, id: this.id }, options)
+    return this
+  }
+
+  /** Lets it live so long from now on: milliseconds or text such as "1h"; 0 is without end. */
+  extend(ttl: string | number, options: CallOptions = {}): Promise<this> {
+    return this.update({ ttl }, options)
+  }
+
+  /** Reads the record again. */
+  async refresh(options: CallOptions = {}): Promise<this> {
+    this.info = await this.client.call('getSandbox', { id: this.id }, options)
+    return this
+  }
+
+  /** Ends the sandbox and everything in it; one that has ended stays as it is. */
+  async delete(options: CallOptions = {}): Promise<void> {
+    this.info = await this.client.call('deleteSandbox', { id: this.id }, options)
+  }
+
+  /** Gives up ownership: the sandbox stays when this handle goes. */
+  keep(): this {
+    this.#owned = false
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#owned) await this.delete()
+  }
+
+  #launch(): Launch {
+    const idempotencyKey = crypto.randomUUID()
+    return {
+      first: (body, signal) =>
+        this.client.stream('exec', { id: this.id, ...body }, { signal, idempotencyKey }),
+      repeatable: true,
+      leavingEnds: false,
+      resources: () => this.info.resources.granted,
+    }
+  }
+}
+
+/** One page of sandboxes; iterating goes on through the following pages. */
+export class SandboxPage implements AsyncIterable<Sandbox> {
+  readonly sandboxes: readonly Sandbox[]
+  /** How many there are on all pages. */
+  readonly total: number
+  readonly #next: (() => Promise<SandboxPage>) | undefined
+
+  constructor(sandboxes: readonly Sandbox[], total: number, next: (() => Promise<SandboxPage>) | undefined) {
+    this.sandboxes = sandboxes
+    this.total = total
+    this.#next = next
+  }
+
+  /** The following page; undefined after the last. */
+  async next(): Promise<SandboxPage | undefined> {
+    return this.#next?.()
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Sandbox, void, undefined> {
+    for (let page: SandboxPage | undefined = this; page; page = await page.next()) yield* page.sandboxes
+  }
+}

@@ -1,0 +1,207 @@
+import type { OperationName, operations } from '@caisson/protocol/operations'
+import type { z } from 'zod'
+
+type Table = typeof operations
+type Has<N extends OperationName, K extends string, S> = Table[N] extends {
+  [P in K]: infer Z extends z.ZodType
+}
+  ? { [P in K]: S extends 'output' ? z.output<Z> : z.input<Z> }
+  : unknown
+
+/** One plausible use of each operation, for the OpenAPI document and the reference; a test parses every one. */
+export type Examples = {
+  [N in OperationName]: Has<N, 'params', 'input'> &
+    Has<N, 'body', 'input'> &
+    Has<N, 'output', 'output'> & { query?: Record<string, string> } & (Table[N] extends { upload: true }
+      ? { upload: string }
+      : unknown)
+}
+
+const at = '2026-11-21T09:30:00.000Z'
+const id = 'sbx_3kq7c2vfa5m1x8zd'
+const execution = 'exe_9w4n6rj0b2t5ys7p'
+
+const sandbox = {
+  id,
+  name: 'notebook',
+  description: null,
+  status: 'idle' as const,
+  health: 'ok' as const,
+  mode: 'interactive' as const,
+  runtime: 'base:latest',
+  metadata: { team: 'research' },
+  resources: {
+    asked: { memory: '1Gi' },
+    granted: { memoryBytes: 1_073_741_824, cpuMillis: 2000, pids: 1024, diskBytes: null },
+  },
+  isolation: {
+    driver: 'oci',
+    storage: 'overlay',
+    description: 'Linux namespaces, seccomp and cgroups (crun)',
+  },
+  network: { mode: 'none' as const },
+  idleTimeoutMs: 600_000,
+  expiresAt: null,
+  projectId: null,
+  orgId: null,
+  executionCount: 1,
+  createdAt: at,
+  updatedAt: at,
+  lastActiveAt: at,
+  endedAt: null,
+  ending: null,
+}
+
+const running = {
+  id: execution,
+  sandboxId: id,
+  state: 'running' as const,
+  argv: ['python3', '-c', 'print(6*7)'],
+  cwd: null,
+  user: null,
+  tty: false,
+  ending: null,
+  exitCode: null,
+  signal: null,
+  message: null,
+  oomKills: 0,
+  outputBytes: 0,
+  outputTruncated: false,
+  timeoutMs: 30_000,
+  durationMs: null,
+  cpuUsec: null,
+  maxRssBytes: null,
+  createdAt: at,
+  startedAt: at,
+  endedAt: null,
+}
+
+const file = {
+  name: 'notes.txt',
+  path: 'notes.txt',
+  type: 'file' as const,
+  size: 14,
+  mode: 0o644,
+  uid: 1000,
+  gid: 1000,
+  owner: 'agent',
+  group: 'agent',
+  modifiedAt: at,
+  link: null,
+}
+
+const key = { id: 'key_5d8h2m', name: 'ci', scopes: ['exec' as const], createdAt: at, expiresAt: null }
+
+export const examples: Examples = {
+  createSandbox: {
+    body: {
+      name: 'notebook',
+      resources: { memory: '1Gi' },
+      metadata: { team: 'research' },
+      idleTimeout: '10m',
+    },
+    output: sandbox,
+  },
+  listSandboxes: {
+    query: { status: 'idle', metadata: '{"team":"research"}', limit: '10' },
+    output: { sandboxes: [sandbox], total: 1 },
+  },
+  getSandbox: { params: { id: 'notebook' }, output: sandbox },
+  updateSandbox: { params: { id }, body: { ttl: '2h', metadata: { team: 'research' } }, output: sandbox },
+  deleteSandbox: {
+    params: { id },
+    output: {
+      ...sandbox,
+      status: 'terminated',
+      endedAt: at,
+      ending: { reason: 'deleted', message: 'It was deleted.' },
+    },
+  },
+  run: {
+    body: { sandbox: { resources: { memory: '512Mi' } }, execution: { argv: running.argv, timeout: '30s' } },
+  },
+  exec: { params: { id }, body: { argv: running.argv, timeout: '30s' } },
+  startExecution: { params: { id }, body: { argv: running.argv, timeout: '30s' }, output: running },
+  listExecutions: { params: { id }, query: { limit: '10' }, output: { executions: [running], total: 1 } },
+  getExecution: { params: { execution }, output: running },
+  attachExecution: { params: { execution }, query: { offset: '0' } },
+  writeStdin: { params: { execution }, query: { close: 'true' }, upload: 'text for the program' },
+  killExecution: {
+    params: { execution },
+    body: { signal: 'SIGTERM', scope: 'tree' },
+    output: running,
+  },
+  connectExecution: { params: { execution }, query: { offset: '0' } },
+  readFile: { params: { id }, query: { path: 'notes.txt' } },
+  writeFile: {
+    params: { id },
+    query: { path: 'notes.txt' },
+    upload: 'Hello, world.\n',
+    output: { ...file, directoriesCreated: [] },
+  },
+  statFile: { params: { id }, query: { path: 'notes.txt' }, output: file },
+  listFiles: { params: { id }, query: { path: '.' }, output: { files: [file] } },
+  makeDirectory: {
+    params: { id },
+    body: { path: 'data/raw', parents: true },
+    output: { directoriesCreated: ['data', 'data/raw'] },
+  },
+  renameFile: { params: { id }, body: { path: 'notes.txt', target: 'data/notes.txt' } },
+  removeFile: { params: { id }, query: { path: 'data', recursive: 'true' } },
+  changeMode: { params: { id }, body: { path: 'notes.txt', mode: 0o600 } },
+  changeOwner: { params: { id }, body: { path: 'notes.txt', uid: 1000, gid: 1000 } },
+  listRuntimes: {
+    output: {
+      runtimes: [
+        {
+          id: 'base:latest',
+          name: 'Base',
+          description: 'Debian with the usual tools, Python and a C compiler.',
+          icon: null,
+          color: null,
+          url: null,
+          tags: ['debian', 'python'],
+          requirements: { memory: '64Mi', cpu: null, disk: null },
+          built: true,
+        },
+      ],
+    },
+  },
+  getServer: {
+    output: {
+      version: '0.1.0',
+      driver: 'oci',
+      storage: 'overlay',
+      isolation: sandbox.isolation.description,
+      dataDir: '/var/lib/caisson',
+      pid: 4711,
+      startedAt: at,
+      sandboxes: 1,
+    },
+  },
+  doctor: {
+    output: {
+      ok: true,
+      driver: 'oci',
+      storage: 'overlay',
+      isolation: sandbox.isolation.description,
+      checks: [
+        {
+          id: 'user-namespaces',
+          ability: 'User namespaces',
+          state: 'ok',
+          detail: 'one was made',
+          fix: null,
+          required: true,
+        },
+      ],
+    },
+  },
+  stopServer: {},
+  createKey: {
+    body: { name: 'ci', scopes: ['exec'], ttl: '30d' },
+    output: { ...key, key: 'csk_2mZ8x…' },
+  },
+  listKeys: { output: { keys: [key] } },
+  deleteKey: { params: { key: key.id } },
+}

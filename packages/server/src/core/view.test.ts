@@ -1,0 +1,95 @@
+import { Execution, Sandbox } from '@caisson/protocol/resources'
+import { expect, test } from 'vitest'
+import type { ExecutionRecord, SandboxRecord } from './records.ts'
+import { toExecution, toSandbox } from './view.ts'
+
+const record: SandboxRecord = {
+  id: 'sbx_1',
+  name: 'web',
+  description: null,
+  state: 'ready',
+  mode: 'interactive',
+  runtime: 'base:latest',
+  imageDigest: 'abc',
+  metadata: { team: 'red' },
+  env: { TOKEN: 'canary-secret' },
+  asked: { memory: '1Gi' },
+  granted: { memoryBytes: 1024 ** 3, cpuMillis: 500, pids: 64, diskBytes: null },
+  driver: 'oci',
+  storage: 'overlay',
+  idBase: 131_072,
+  idleTimeoutMs: 600_000,
+  expiresAt: 1_700_000_100_000,
+  projectId: null,
+  orgId: null,
+  executionCount: 2,
+  createdAt: 1_700_000_000_000,
+  updatedAt: 1_700_000_000_001,
+  lastActiveAt: 1_700_000_000_002,
+  endedAt: null,
+  ending: null,
+  idempotencyKey: 'canary-key',
+  requestDigest: 'canary-digest',
+  version: 3,
+}
+
+const execution: ExecutionRecord = {
+  id: 'exe_1',
+  sandboxId: 'sbx_1',
+  state: 'ended',
+  argv: ['true'],
+  cwd: null,
+  user: null,
+  env: { TOKEN: 'canary-secret' },
+  tty: { cols: 80, rows: 24 },
+  stdin: false,
+  timeoutMs: null,
+  deadlineAt: null,
+  outputLimit: 100,
+  outputBytes: 5,
+  outputTruncated: false,
+  killReason: null,
+  ending: 'exited',
+  exitCode: 0,
+  signal: null,
+  message: null,
+  oomKills: 0,
+  cpuUsec: 10,
+  maxRssBytes: 20,
+  createdAt: 1_700_000_000_000,
+  startedAt: 1_700_000_000_010,
+  endedAt: 1_700_000_000_025,
+  idempotencyKey: 'canary-key',
+  requestDigest: 'canary-digest',
+}
+
+const present = { busy: false, healthy: true, isolation: 'namespaces' }
+
+test('a sandbox is shown in the shape of the API, and nothing beside it', () => {
+  const shown = toSandbox(record, present)
+  expect(Sandbox.strict().parse(shown)).toEqual(shown)
+  expect(JSON.stringify(shown)).not.toContain('canary')
+  expect(shown).toMatchObject({
+    status: 'idle',
+    health: 'ok',
+    expiresAt: '2023-11-14T22:15:00.000Z',
+    endedAt: null,
+  })
+})
+
+test('ready shows as idle or running; every other state as it is', () => {
+  expect(toSandbox(record, { ...present, busy: true }).status).toBe('running')
+  for (const state of ['creating', 'stopping', 'terminated', 'failed'] as const) {
+    expect(toSandbox({ ...record, state }, { ...present, busy: true }).status).toBe(state)
+  }
+  expect(toSandbox(record, { ...present, healthy: false }).health).toBe('unresponsive')
+})
+
+test('an execution is shown in the shape of the API, and nothing beside it', () => {
+  const shown = toExecution(execution)
+  expect(Execution.strict().parse(shown)).toEqual(shown)
+  expect(JSON.stringify(shown)).not.toContain('canary')
+  expect(shown).toMatchObject({ tty: true, durationMs: 15, endedAt: '2023-11-14T22:13:20.025Z' })
+  expect(toExecution({ ...execution, endedAt: null }).durationMs).toBeNull()
+  expect(toExecution({ ...execution, endedAt: 1 }).durationMs).toBe(0)
+})

@@ -1,0 +1,82 @@
+import type { Execution, Sandbox, Status } from '@caisson/protocol/resources'
+import type { ExecutionRecord, SandboxRecord } from './records.ts'
+
+/** What a record does not tell about a sandbox: how it is now. */
+export interface Present {
+  /** Something runs or is asked in it. */
+  busy: boolean
+  /** Its agent answers. */
+  healthy: boolean
+  /** What stands between it and the host, for people. */
+  isolation: string
+}
+
+/** A sandbox as the API shows it. The environment stays inside: it may hold secrets. */
+export function toSandbox(record: SandboxRecord, present: Present): Sandbox {
+  return {
+    id: record.id,
+    name: record.name,
+    description: record.description,
+    status: statusOf(record, present.busy),
+    health: present.healthy ? 'ok' : 'unresponsive',
+    mode: record.mode,
+    runtime: record.runtime,
+    metadata: record.metadata,
+    resources: { asked: record.asked, granted: record.granted },
+    isolation: { driver: record.driver, storage: record.storage, description: present.isolation },
+    network: { mode: 'none' },
+    idleTimeoutMs: record.idleTimeoutMs,
+    expiresAt: orNull(record.expiresAt),
+    projectId: record.projectId,
+    orgId: record.orgId,
+    executionCount: record.executionCount,
+    createdAt: iso(record.createdAt),
+    updatedAt: iso(record.updatedAt),
+    lastActiveAt: iso(record.lastActiveAt),
+    endedAt: orNull(record.endedAt),
+    ending: record.ending,
+  }
+}
+
+/** `ready` is the only state with two faces. */
+function statusOf({ state }: SandboxRecord, busy: boolean): Status {
+  if (state !== 'ready') return state
+  return busy ? 'running' : 'idle'
+}
+
+/** An execution as the API shows it. */
+export function toExecution(record: ExecutionRecord): Execution {
+  const { startedAt, endedAt } = record
+  return {
+    id: record.id,
+    sandboxId: record.sandboxId,
+    state: record.state,
+    argv: record.argv,
+    cwd: record.cwd,
+    user: record.user,
+    tty: record.tty !== null,
+    ending: record.ending,
+    exitCode: record.exitCode,
+    signal: record.signal,
+    message: record.message,
+    oomKills: record.oomKills,
+    outputBytes: record.outputBytes,
+    outputTruncated: record.outputTruncated,
+    timeoutMs: record.timeoutMs,
+    // The clock may be set back between the two.
+    durationMs: startedAt === null || endedAt === null ? null : Math.max(0, endedAt - startedAt),
+    cpuUsec: record.cpuUsec,
+    maxRssBytes: record.maxRssBytes,
+    createdAt: iso(record.createdAt),
+    startedAt: orNull(startedAt),
+    endedAt: orNull(endedAt),
+  }
+}
+
+function iso(time: number): string {
+  return new Date(time).toISOString()
+}
+
+function orNull(time: number | null): string | null {
+  return time === null ? null : iso(time)
+}

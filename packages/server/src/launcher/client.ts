@@ -1,0 +1,248 @@
+import { type Fields, fields } from '@caisson/protocol/frame-codec'
+import type { Limits, Stage } from '../core/plan.ts'
+import { type Answer, type LauncherConnection, LauncherLost } from './connection.ts'
+import { LAUNCHER_GENERATION, Message, RootKind, SandboxState, Tag } from './protocol.ts'
+import { type LauncherProgram, startLauncher } from './start.ts'
+
+export { LauncherError, LauncherLost } from './connection.ts'
+
+/** A sandbox to start. Which directories it uses follows from its id; `lowers` are below `images/`. */
+export interface LaunchPlan {
+  id: string
+  hostname: string
+  idBase: number
+  root: { kind: 'overlay'; lowers: string[] } | { kind: 'directory' }
+  limits: Limits
+}
+
+export interface LaunchedSandbox {
+  id: string
+  state: 'starting' | 'running' | 'ending' | 'ended'
+  pid: number | null
+  /** Clock ticks since boot: with the pid it names one process. */
+  startTime: number | null
+  /** As wait(2) gives it; null while it runs and when an earlier launcher started it. */
+  waitStatus: number | null
+}
+
+export interface Hierarchy {
+  version: 1 | 2
+  /** A sandbox's own directory is `<dir>/<id>`; its files are readable by everyone. */
+  dir: string
+}
+
+export interface Ability {
+  name: string
+  ok: boolean
+  detail: string
+}
+
+type EndedListener = (sandbox: LaunchedSandbox) => void
+
+/**
+ * The server's side of the launcher. Connects on first use, starts the launcher when none answers, and connects
+ * again when the connection breaks; a request that was under way then fails with `LauncherLost`.
+ */
+export class Launcher {
+  #program: LauncherProgram
+  #connection: Promise<LauncherConnection> | null = null
+  #listeners = new Set<EndedListener>()
+  /** Ends that the listeners have heard of, so that a reconnection tells only the ones missed. */
+  #announced = new Set<string>()
+  #closed = false
+  /** Whether a lost connection is made again without being asked, for the sake of the listeners. */
+  #watching = false
+
+  constructor(program: LauncherProgram) {
+    this.#program = program
+  }
+
+  /** @throws SandboxError `host_not_ready` when the launcher does not run and cannot be started. */
+  async open(signal?: AbortSignal): Promise<void> {
+    await this.#connect(signal)
+    for (const sandbox of await this.list(signal))
+      if (sandbox.state === 'ended') this.#announced.add(sandbox.id)
+  }
+
+  /** Resolves when the agent's socket listens. Aborting undoes the start before it rejects. */
+  async start(plan: LaunchPlan, signal?: AbortSignal): Promise<{ pid: number; stages: Stage[] }> {
+    this.#announced.delete(plan.id)
+    const connection = await this.#connect(signal)
+    try {
+      const { ok } = await connection.request(Message.START, encodePlan(plan), signal)
+      return { pid: ok.u64(Tag.PID) ?? 0, stages: ok.strings(Tag.STAGE).map(parseStage) }
+    } catch (error) {
+      if (signal?.aborted) await this.delete(plan.id)
+      throw error
+    }
+  }
+
+  /** Ends every process of a sandbox and removes its cgroups and socket. Idempotent. */
+  async delete(id: string, signal?: AbortSignal): Promise<void> {
+    await this.#request(Message.DELETE, fields().string(Tag.ID, id).encode(), signal)
+    this.#announced.delete(id)
+  }
+
+  async list(signal?: AbortSignal): Promise<LaunchedSandbox[]> {
+    const { items } = await this.#request(Message.LIST, undefined, signal)
+    return items.map(parseSandbox)
+  }
+
+  /** Creates `sandboxes/<id>/` with an empty upper and work directory owned by container root. */
+  async makeSandboxDirs(id: string, signal?: AbortSignal): Promise<void> {
+    await this.#request(Message.MAKE_DIRS, fields().string(Tag.ID, id).encode(), signal)
+  }
+
+  /** Moves a tree of the data directory into `trash/` and deletes it from there. Nothing to do when absent. */
+  async removeTree(path: string, signal?: AbortSignal): Promise<void> {
+    await this.#request(Message.REMOVE_TREE, fields().string(Tag.PATH, path).encode(), signal)
+  }
+
+  /** What this host can do, by trying. */
+  async check(signal?: AbortSignal): Promise<Ability[]> {
+    const { ok } = await this.#request(Message.CHECK, undefined, signal)
+    return ok.strings(Tag.ABILITY).map((line) => {
+      const [name = '', state = '', detail = ''] = line.split('\t')
+      return { name, ok: state === 'ok', detail }
+    })
+  }
+
+  /** Cgroup hierarchies by controller: memory, cpu, pids and, on v1, cpuacct. */
+  async hierarchies(signal?: AbortSignal): Promise<Map<string, Hierarchy>> {
+    const { hello } = await this.#connect(signal)
+    return new Map(
+      hello.strings(Tag.CGROUP).map((line) => {
+        const [controller = '', version = '', dir = ''] = line.split('\t')
+        return [controller, { version: version === '2' ? 2 : 1, dir }]
+      }),
+    )
+  }
+
+  /** Process id of the launcher. */
+  async pid(signal?: AbortSignal): Promise<number> {
+    const { hello } = await this.#connect(signal)
+    return hello.u64(Tag.PID) ?? 0
+  }
+
+  /** Ends the launcher; sandboxes go on, and the next request starts another. */
+  async shutdown(signal?: AbortSignal): Promise<void> {
+    const connection = await this.#connect(signal)
+    this.#watching = false
+    await connection.request(Message.SHUTDOWN, undefined, signal)
+    await connection.closed
+  }
+
+  /** Calls back once for every sandbox that ends from now on. @returns the undo. */
+  onEnded(listener: EndedListener): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    const connection = await this.#connection?.catch(() => null)
+    connection?.close()
+  }
+
+  async #request(type: number, payload: Uint8Array | undefined, signal?: AbortSignal): Promise<Answer> {
+    const connection = await this.#connect(signal)
+    return await connection.request(type, payload, signal)
+  }
+
+  #connect(signal?: AbortSignal): Promise<LauncherConnection> {
+    if (this.#closed) return Promise.reject(new LauncherLost('The launcher client is closed'))
+    // One attempt serves every caller, so one caller's abort must not end it.
+    this.#connection ??= this.#establish()
+    return signal ? raceAbort(this.#connection, signal) : this.#connection
+  }
+
+  async #establish(): Promise<LauncherConnection> {
+    try {
+      const connection = await this.#openCurrent()
+      this.#watching = true
+      void connection.closed.then(() => this.#lost())
+      return connection
+    } catch (error) {
+      this.#connection = null
+      throw error
+    }
+  }
+
+  /** A launcher of another generation is asked to make room: its sandboxes do not depend on it. */
+  async #openCurrent(): Promise<LauncherConnection> {
+    const onEvent = (type: number, event: Fields) => {
+      if (type === Message.ENDED) this.#announce(parseSandbox(event))
+    }
+    const first = await startLauncher(this.#program, onEvent)
+    if (first.hello.u64(Tag.GENERATION) === LAUNCHER_GENERATION) return first
+    await first.request(Message.SHUTDOWN)
+    await first.closed
+    return await startLauncher(this.#program, onEvent)
+  }
+
+  #lost(): void {
+    this.#connection = null
+    if (this.#closed || !this.#watching) return
+    void this.list().then(
+      (sandboxes) => {
+        for (const sandbox of sandboxes) if (sandbox.state === 'ended') this.#announce(sandbox)
+      },
+      // The next request tries again and has a caller to tell.
+      () => {},
+    )
+  }
+
+  #announce(sandbox: LaunchedSandbox): void {
+    if (this.#announced.has(sandbox.id)) return
+    this.#announced.add(sandbox.id)
+    for (const listener of this.#listeners) listener(sandbox)
+  }
+}
+
+async function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  const { promise: aborted, reject } = Promise.withResolvers<never>()
+  const onAbort = () => reject(signal.reason)
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+function encodePlan(plan: LaunchPlan): Uint8Array {
+  return fields()
+    .string(Tag.ID, plan.id)
+    .string(Tag.HOSTNAME, plan.hostname)
+    .u64(Tag.ID_BASE, plan.idBase)
+    .u64(Tag.ROOT_KIND, plan.root.kind === 'overlay' ? RootKind.OVERLAY : RootKind.DIRECTORY)
+    .strings(Tag.LOWER, plan.root.kind === 'overlay' ? plan.root.lowers : [])
+    .u64(Tag.MEMORY, plan.limits.memoryBytes)
+    .u64(Tag.CPU, plan.limits.cpuMillis)
+    .u64(Tag.PIDS, plan.limits.pids)
+    .encode()
+}
+
+function parseStage(line: string): Stage {
+  const [name = '', usec = '0'] = line.split('\t')
+  return { name, ms: Number(usec) / 1000 }
+}
+
+const STATES = {
+  [SandboxState.STARTING]: 'starting',
+  [SandboxState.RUNNING]: 'running',
+  [SandboxState.ENDING]: 'ending',
+  [SandboxState.ENDED]: 'ended',
+} as const
+
+function parseSandbox(item: Fields): LaunchedSandbox {
+  const state = item.u64(Tag.STATE) as keyof typeof STATES | undefined
+  return {
+    id: item.string(Tag.ID) ?? '',
+    state: (state && STATES[state]) ?? 'ended',
+    pid: item.u64(Tag.PID) ?? null,
+    startTime: item.u64(Tag.START_TIME) ?? null,
+    waitStatus: item.u64(Tag.WAIT_STATUS) ?? null,
+  }
+}

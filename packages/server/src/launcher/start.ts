@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { mkdir, readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SandboxError } from '@caisson/protocol/errors'
+import type { Fields } from '@caisson/protocol/frame-codec'
+import { LauncherConnection } from './connection.ts'
+
+/** Where the launcher and what it needs are; absolute paths. Its command line is made of these. */
+export interface LauncherProgram {
+  program: string
+  socket: string
+  dataDir: string
+  agent: string
+  crun: string
+  /** Compiled filter, made by the build. */
+  seccomp: string
+  /** Names this data directory in cgroup names; `[a-z0-9_]{1,64}`. */
+  instance: string
+  /** Uid of the server when it is not root: may connect, and owns the agents' sockets. */
+  allowUid?: number
+}
+
+type OnEvent = (type: number, fields: Fields) => void
+
+/** Exit status of a launcher that found another one serving the data directory. */
+const RUNNING_ALREADY = 75
+const START_TIMEOUT_MS = 15_000
+
+/** The command that starts the launcher, program first. */
+export function launcherCommand(p: LauncherProgram): string[] {
+  const command = [
+    p.program,
+    '--socket',
+    p.socket,
+    '--data-dir',
+    p.dataDir,
+    '--agent',
+    p.agent,
+    '--crun',
+    p.crun,
+  ]
+  command.push('--seccomp', p.seccomp, '--instance', p.instance)
+  if (p.allowUid !== undefined) command.push('--allow-uid', String(p.allowUid))
+  return command
+}
+
+/** Connects to the launcher; when none answers, starts one that outlives this process. Which of two wins is the launcher's lock to decide. */
+export async function startLauncher(program: LauncherProgram, onEvent: OnEvent): Promise<LauncherConnection> {
+  const running = await tryConnect(program.socket, onEvent)
+  if (running) return running
+  if (process.getuid?.() !== 0) {
+    throw new SandboxError('host_not_ready', {
+      what: 'the launcher does not run, and this server is not root and cannot start it',
+      fix: `As root, run: ${launcherCommand({ ...program, allowUid: process.getuid?.() ?? 0 }).join(' ')}`,
+    })
+  }
+  return await spawnAndConnect(program, onEvent)
+}
+
+async function spawnAndConnect(program: LauncherProgram, onEvent: OnEvent): Promise<LauncherConnection> {
+  const logPath = `${program.dataDir}/run/launcher.log`
+  await mkdir(dirname(logPath), { recursive: true, mode: 0o700 })
+  const log = openSync(logPath, 'w', 0o600)
+  const [file = '', ...args] = launcherCommand(program)
+  const child = spawn(file, args, { detached: true, stdio: ['ignore', log, log], cwd: '/', env: {} })
+  closeSync(log)
+  child.unref()
+  let ended: string | null = null
+  child.on('error', (error) => {
+    ended = error.message
+  })
+  child.on('exit', (code, signal) => {
+    if (code !== RUNNING_ALREADY) ended = `it ended with ${signal ?? code}`
+  })
+  const deadline = Date.now() + START_TIMEOUT_MS
+  for (let pause = 2; Date.now() < deadline && ended === null; pause = Math.min(pause * 2, 50)) {
+    await sleep(pause)
+    const connection = await tryConnect(program.socket, onEvent)
+    if (connection) return connection
+  }
+  const text = (await readFile(logPath, 'utf8').catch(() => '')).trim()
+  throw new SandboxError('host_not_ready', {
+    what: `the launcher could not be started: ${text || ended || 'it does not answer'}`,
+    fix: '"caisson doctor" checks this host.',
+  })
+}
+
+/** Null when nothing listens. */
+async function tryConnect(path: string, onEvent: OnEvent): Promise<LauncherConnection | null> {
+  try {
+    return await LauncherConnection.open(path, onEvent)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT' || code === 'ECONNREFUSED') return null
+    if (code === 'EACCES')
+      throw new SandboxError(
+        'host_not_ready',
+        {
+          what: 'this user may not use the launcher',
+          fix: 'Start it with --allow-uid and the uid of the server.',
+        },
+        { cause: error },
+      )
+    throw error
+  }
+}

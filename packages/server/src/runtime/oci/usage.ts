@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises'
+import type { Hierarchy } from '../../launcher/client.ts'
+import type { Usage } from '../driver.ts'
+
+/** Reads a sandbox's counters from its cgroups, v1 or v2 by controller; null when it has none. */
+export async function readUsage(hierarchies: Map<string, Hierarchy>, id: string): Promise<Usage | null> {
+  const read = (controller: string, v1: string, v2: string) => {
+    const hierarchy = hierarchies.get(controller)
+    if (!hierarchy) return Promise.resolve('')
+    return readFile(`${hierarchy.dir}/${id}/${hierarchy.version === 2 ? v2 : v1}`, 'utf8')
+  }
+  const time = hierarchies.has('cpuacct') ? 'cpuacct' : 'cpu'
+  try {
+    const [memory, events, cpu, pids] = await Promise.all([
+      read('memory', 'memory.usage_in_bytes', 'memory.current'),
+      read('memory', 'memory.oom_control', 'memory.events'),
+      read(time, 'cpuacct.usage', 'cpu.stat'),
+      read('pids', 'pids.current', 'pids.current'),
+    ])
+    return {
+      memoryBytes: Number(memory),
+      cpuUsec: hierarchies.get(time)?.version === 2 ? row(cpu, 'usage_usec') : Math.round(Number(cpu) / 1000),
+      pids: Number(pids),
+      oomKills: row(events, 'oom_kill'),
+    }
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    // ENODEV: the group was removed between open and read.
+    if (code === 'ENOENT' || code === 'ENODEV') return null
+    throw error
+  }
+}
+
+/** The number behind `key` in a file of `key value` lines. */
+export function row(text: string, key: string): number {
+  const line = text.split('\n').find((candidate) => candidate.startsWith(`${key} `))
+  return Number(line?.slice(key.length + 1) ?? 0)
+}

@@ -1,0 +1,82 @@
+import { newId, newSecret, sha256 } from '../core/ids.ts'
+import type { ExecutionRecord, KeyRecord, SandboxRecord } from '../core/records.ts'
+
+/** Records for tests: valid, with new ids, and nothing set that is optional. */
+
+export function aSandbox(fields: Partial<SandboxRecord> = {}): SandboxRecord {
+  return {
+    id: newId('sbx'),
+    name: null,
+    description: null,
+    state: 'ready',
+    mode: 'interactive',
+    runtime: 'base:latest',
+    imageDigest: null,
+    metadata: {},
+    env: {},
+    asked: {},
+    granted: { memoryBytes: 1024 ** 3, cpuMillis: 1000, pids: 1024, diskBytes: null },
+    driver: 'memory',
+    storage: 'memory',
+    idBase: 0,
+    idleTimeoutMs: 600_000,
+    expiresAt: null,
+    projectId: null,
+    orgId: null,
+    executionCount: 0,
+    createdAt: 1_700_000_000_000,
+    updatedAt: 1_700_000_000_000,
+    lastActiveAt: 1_700_000_000_000,
+    endedAt: null,
+    ending: null,
+    idempotencyKey: null,
+    requestDigest: null,
+    version: 1,
+    ...fields,
+  }
+}
+
+export function anExecution(sandboxId: string, fields: Partial<ExecutionRecord> = {}): ExecutionRecord {
+  return {
+    id: newId('exe'),
+    sandboxId,
+    state: 'pending',
+    argv: ['true'],
+    cwd: null,
+    user: null,
+    env: {},
+    tty: null,
+    stdin: false,
+    timeoutMs: null,
+    deadlineAt: null,
+    outputLimit: 1024,
+    outputBytes: 0,
+    outputTruncated: false,
+    killReason: null,
+    ending: null,
+    exitCode: null,
+    signal: null,
+    message: null,
+    oomKills: 0,
+    cpuUsec: null,
+    maxRssBytes: null,
+    createdAt: 1_700_000_000_000,
+    startedAt: null,
+    endedAt: null,
+    idempotencyKey: null,
+    requestDigest: null,
+    ...fields,
+  }
+}
+
+export function aKey(fields: Partial<KeyRecord> = {}): KeyRecord {
+  return {
+    id: newId('key'),
+    name: 'test',
+    hash: sha256(newSecret()),
+    scopes: ['read'],
+    createdAt: 1_700_000_000_000,
+    expiresAt: null,
+    ...fields,
+  }
+}

@@ -1,0 +1,130 @@
+import { SandboxError } from '@caisson/protocol/errors'
+import { isFinal } from '../../core/lifecycle.ts'
+import type { SandboxRecord, SandboxState } from '../../core/records.ts'
+import { changeable } from '../change.ts'
+import type { SandboxQuery, SandboxStore } from '../store.ts'
+
+type Key = string | number | null
+
+const SORT: Record<SandboxQuery['sort'], (record: SandboxRecord) => Key> = {
+  name: (record) => record.name,
+  created: (record) => record.createdAt,
+  updated: (record) => record.updatedAt,
+  status: (record) => record.state,
+  mode: (record) => record.mode,
+  execution_count: (record) => record.executionCount,
+}
+
+/** Records are copied in and out, so that nobody changes one but through the store. */
+export class MemorySandboxes implements SandboxStore {
+  /** Forgets the executions of a purged sandbox. @returns their ids. */
+  onPurged: (id: string) => string[] = () => []
+  readonly #records = new Map<string, SandboxRecord>()
+
+  async insert(record: SandboxRecord): Promise<void> {
+    if (this.#records.has(record.id)) throw new SandboxError('conflict', { what: 'sandboxes.id' })
+    this.#assertFree(record)
+    this.#records.set(record.id, structuredClone(record))
+  }
+
+  async get(id: string): Promise<SandboxRecord | null> {
+    return structuredClone(this.#records.get(id) ?? null)
+  }
+
+  async findByName(name: string): Promise<SandboxRecord | null> {
+    return this.#find((record) => record.name === name && !isFinal(record.state))
+  }
+
+  async findByIdempotencyKey(key: string): Promise<SandboxRecord | null> {
+    return this.#find((record) => record.idempotencyKey === key)
+  }
+
+  async list(query: SandboxQuery): Promise<{ items: SandboxRecord[]; total: number }> {
+    const matching = [...this.#records.values()].filter((record) => matches(record, query))
+    const key = SORT[query.sort]
+    const sign = query.direction === 'asc' ? 1 : -1
+    // toSorted is stable: what is equal stays in the order of insertion, or its reverse.
+    const sorted = (sign === 1 ? matching : matching.reverse()).toSorted((a, b) =>
+      compare(key(a), key(b), sign),
+    )
+    const items = sorted.slice(query.offset, query.offset + query.limit)
+    return { items: structuredClone(items), total: matching.length }
+  }
+
+  async update(
+    id: string,
+    change: Partial<SandboxRecord>,
+    options: { ifVersion?: number } = {},
+  ): Promise<SandboxRecord> {
+    const record = this.#records.get(id)
+    if (record === undefined) throw new SandboxError('sandbox_not_found', { sandbox: id })
+    if (options.ifVersion !== undefined && options.ifVersion !== record.version) {
+      throw new SandboxError('conflict', { what: `Sandbox ${id}` })
+    }
+    const changed = { ...record, updatedAt: Date.now(), ...changeable(change), version: record.version + 1 }
+    this.#assertFree(changed)
+    this.#records.set(id, structuredClone(changed))
+    return structuredClone(changed)
+  }
+
+  async inStates(states: SandboxState[]): Promise<SandboxRecord[]> {
+    return structuredClone([...this.#records.values()].filter((record) => states.includes(record.state)))
+  }
+
+  async purge(time: number): Promise<{ sandboxes: string[]; executions: string[] }> {
+    const old = [...this.#records.values()].filter(({ endedAt }) => endedAt !== null && endedAt < time)
+    const sandboxes = old.map(({ id }) => id)
+    for (const id of sandboxes) this.#records.delete(id)
+    return { sandboxes, executions: sandboxes.flatMap((id) => this.onPurged(id)) }
+  }
+
+  /** Counts an execution; `version` stays. */
+  count(id: string, time: number): void {
+    const record = this.#records.get(id)
+    if (record === undefined) throw new SandboxError('sandbox_not_found', { sandbox: id })
+    record.executionCount++
+    record.lastActiveAt = Math.max(record.lastActiveAt, time)
+  }
+
+  #find(is: (record: SandboxRecord) => boolean): SandboxRecord | null {
+    return structuredClone([...this.#records.values()].find(is) ?? null)
+  }
+
+  #assertFree(record: SandboxRecord): void {
+    for (const other of this.#records.values()) if (other.id !== record.id) assertNoClash(record, other)
+  }
+}
+
+function assertNoClash(record: SandboxRecord, other: SandboxRecord): void {
+  if (record.idempotencyKey !== null && other.idempotencyKey === record.idempotencyKey) {
+    throw new SandboxError('conflict', { what: 'sandboxes.idempotencyKey' })
+  }
+  if (isFinal(record.state) || isFinal(other.state)) return
+  if (record.name !== null && other.name === record.name) {
+    throw new SandboxError('name_taken', { name: record.name, sandbox: other.id })
+  }
+  if (record.idBase > 0 && other.idBase === record.idBase) {
+    throw new SandboxError('conflict', { what: 'sandboxes.idBase' })
+  }
+}
+
+function matches(record: SandboxRecord, query: SandboxQuery): boolean {
+  const { busy, metadata = {}, states } = query
+  for (const field of ['name', 'mode', 'projectId', 'orgId'] as const) {
+    if (query[field] !== undefined && query[field] !== record[field]) return false
+  }
+  if (states !== undefined && !states.includes(record.state)) return false
+  if (busy !== undefined && record.state === 'ready' && busy.ids.includes(record.id) !== busy.value)
+    return false
+  return Object.entries(metadata).every(
+    ([key, value]) => Object.hasOwn(record.metadata, key) && record.metadata[key] === value,
+  )
+}
+
+/** Null is last in both directions. */
+function compare(a: Key, b: Key, sign: number): number {
+  if (a === b) return 0
+  if (a === null) return 1
+  if (b === null) return -1
+  return a < b ? -sign : sign
+}

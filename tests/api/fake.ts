@@ -1,0 +1,261 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { SandboxError } from '@caisson/protocol/errors'
+import type { Execution, Sandbox, Scope } from '@caisson/protocol/resources'
+import type { FileStat } from '../../packages/server/src/guest/guest.ts'
+import type { OutputChunk, UseCases } from '../../packages/server/src/sandboxes/use-cases.ts'
+
+/** What a program of the fake does: its output, and how it ends. */
+export type Program = (signal: AbortSignal) => AsyncGenerator<Omit<OutputChunk, 'offset'>>
+
+export const KEYS: Record<Scope, string> = {
+  read: 'csk_read00000000000000000000000000',
+  exec: 'csk_exec00000000000000000000000000',
+  admin: 'csk_admin0000000000000000000000000',
+}
+
+const at = '2026-11-21T09:30:00.000Z'
+
+export function sandboxNamed(id: string): Sandbox {
+  return {
+    id,
+    name: null,
+    description: null,
+    status: 'idle',
+    health: 'ok',
+    mode: 'interactive',
+    runtime: 'base:latest',
+    metadata: {},
+    resources: { asked: {}, granted: { memoryBytes: 1, cpuMillis: 1, pids: 8, diskBytes: null } },
+    isolation: { driver: 'memory', storage: 'memory', description: 'none' },
+    network: { mode: 'none' },
+    idleTimeoutMs: null,
+    expiresAt: null,
+    projectId: null,
+    orgId: null,
+    executionCount: 0,
+    createdAt: at,
+    updatedAt: at,
+    lastActiveAt: at,
+    endedAt: null,
+    ending: null,
+  }
+}
+
+function executionOf(id: string, ended: boolean): Execution {
+  return {
+    id,
+    sandboxId: 'sbx_1',
+    state: ended ? 'ended' : 'running',
+    argv: ['x'],
+    cwd: null,
+    user: null,
+    tty: false,
+    ending: ended ? 'exited' : null,
+    exitCode: ended ? 0 : null,
+    signal: null,
+    message: null,
+    oomKills: 0,
+    outputBytes: 0,
+    outputTruncated: false,
+    timeoutMs: null,
+    durationMs: null,
+    cpuUsec: null,
+    maxRssBytes: null,
+    createdAt: at,
+    startedAt: at,
+    endedAt: ended ? at : null,
+  }
+}
+
+const STAT: Omit<FileStat, 'size'> = {
+  type: 'file',
+  mode: 0o644,
+  uid: 1000,
+  gid: 1000,
+  owner: 'agent',
+  group: 'agent',
+  mtimeMs: 0,
+  link: null,
+}
+
+/** A sandbox "sbx_1", an execution "exe_1" whose program a test chooses, and files in a map. Nothing runs. */
+export class FakeUseCases implements UseCases {
+  readonly calls: string[] = []
+  readonly files = new Map<string, Buffer>()
+  readonly stdin: Buffer[] = []
+  readonly resizes: [number, number][] = []
+  readonly signals: string[] = []
+  stdinClosed = false
+  brokenUploads = 0
+  /** Iterations that a reader left before their end. */
+  left = 0
+  /** Bytes that were asked of the program so far. */
+  produced = 0
+  /** Resolves when `run` saw its client leave. */
+  readonly aborted = Promise.withResolvers<void>()
+  program: Program = async function* () {}
+  /** Holds back stdin until it resolves. */
+  stdinGate: Promise<void> = Promise.resolve()
+
+  async createSandbox(input: { name?: string | undefined }, options?: { idempotencyKey?: string }) {
+    this.calls.push(`createSandbox ${options?.idempotencyKey ?? ''}`)
+    if (input.name === 'taken') throw new SandboxError('name_taken', { name: 'taken', sandbox: 'sbx_1' })
+    if (input.name === 'bug') throw new Error('secret detail')
+    return {
+      sandbox: sandboxNamed('sbx_1'),
+      stages: [
+        { name: 'prepare', ms: 1.5 },
+        { name: 'start', ms: 2 },
+      ],
+    }
+  }
+  async getSandbox(id: string) {
+    if (id !== 'sbx_1') throw new SandboxError('sandbox_not_found', { sandbox: id })
+    return sandboxNamed(id)
+  }
+  async listSandboxes() {
+    return { sandboxes: [sandboxNamed('sbx_1')], total: 1 }
+  }
+  updateSandbox = (id: string) => this.getSandbox(id)
+  deleteSandbox = (id: string) => this.getSandbox(id)
+
+  async run(_: unknown, signal: AbortSignal) {
+    signal.addEventListener('abort', () => this.aborted.resolve())
+    return { output: this.#output(0, signal), stages: [{ name: 'start', ms: 2 }] }
+  }
+  async startExecution(id: string, input: { argv: string[] }) {
+    await this.getSandbox(id)
+    if (input.argv[0] === 'missing') {
+      throw new SandboxError('command_not_found', { command: 'missing', reason: 'no such file' })
+    }
+    return executionOf('exe_1', false)
+  }
+  async listExecutions(id: string) {
+    await this.getSandbox(id)
+    return { executions: [executionOf('exe_1', true)], total: 1 }
+  }
+  async getExecution(id: string) {
+    if (id !== 'exe_1') throw new SandboxError('execution_not_found', { execution: id })
+    return executionOf(id, true)
+  }
+  async readOutput(id: string, offset: number, _follow: boolean, signal?: AbortSignal) {
+    await this.getExecution(id)
+    return this.#output(offset, signal ?? new AbortController().signal)
+  }
+  async killExecution(id: string, input: { signal: string }) {
+    this.signals.push(input.signal)
+    return this.getExecution(id)
+  }
+  async writeStdin(id: string, data: AsyncIterable<Uint8Array>, close: boolean) {
+    await this.getExecution(id)
+    for await (const bytes of data) {
+      await this.stdinGate
+      this.stdin.push(Buffer.from(bytes))
+    }
+    if (close) this.stdinClosed = true
+  }
+  async resizeTerminal(_: string, cols: number, rows: number) {
+    this.resizes.push([cols, rows])
+  }
+
+  async readFile(_: string, { path }: { path: string }) {
+    const bytes = this.#file(path)
+    const use = this
+    async function* data() {
+      try {
+        for (let i = 0; i < bytes.length; i += 65_536) yield bytes.subarray(i, i + 65_536)
+      } finally {
+        use.left++
+      }
+    }
+    const size = path === 'lies' ? bytes.length + 1 : bytes.length
+    return { stat: { ...STAT, size }, data: data() }
+  }
+  async writeFile(_: string, { path }: { path: string }, data: AsyncIterable<Uint8Array>) {
+    if (path === 'denied') throw new SandboxError('file_denied', { path, user: 'agent' })
+    const pieces: Uint8Array[] = []
+    try {
+      for await (const bytes of data) {
+        pieces.push(bytes)
+        if (path === 'full') throw new SandboxError('no_space', { path })
+      }
+    } catch (error) {
+      this.brokenUploads++
+      throw error
+    }
+    this.files.set(path, Buffer.concat(pieces))
+    return { stat: { ...STAT, size: this.files.get(path)!.length }, created: ['made'] }
+  }
+  async statFile(_: string, { path }: { path: string }) {
+    return { ...STAT, size: this.#file(path).length, mtimeMs: Number.MAX_VALUE }
+  }
+  async listFiles() {
+    return [{ name: 'é', ...STAT, size: 1 }]
+  }
+  makeDirectory = async () => ['a']
+  renameFile = async () => {}
+  removeFile = async () => {}
+  changeMode = async () => {}
+  changeOwner = async () => {}
+  listRuntimes = async () => []
+  async getServer() {
+    return {
+      version: '0',
+      driver: 'memory',
+      storage: 'memory',
+      isolation: 'none',
+      dataDir: '/',
+      pid: 1,
+      startedAt: at,
+      sandboxes: 1,
+    }
+  }
+  async createKey() {
+    const key = { id: 'key_1', name: 'k', scopes: ['read' as const], createdAt: at, expiresAt: null }
+    return { key, secret: KEYS.read }
+  }
+  listKeys = async () => []
+  deleteKey = async () => {}
+  async authenticate(secret: string) {
+    const found = (Object.keys(KEYS) as Scope[]).find((scope) => KEYS[scope] === secret)
+    return found === undefined ? null : { keyId: `key_${found}`, scopes: [found] }
+  }
+  gauges = () => ({ sandboxes: { idle: 1, running: 0 }, executionsRunning: 0 })
+
+  #file(path: string): Buffer {
+    const bytes = this.files.get(path)
+    if (bytes === undefined) throw new SandboxError('file_not_found', { path })
+    return bytes
+  }
+
+  #output(from: number, signal: AbortSignal) {
+    return {
+      execution: executionOf('exe_1', false),
+      offset: from,
+      chunks: this.#chunks(from, signal),
+      result: async () => executionOf('exe_1', true),
+    }
+  }
+
+  async *#chunks(from: number, signal: AbortSignal): AsyncGenerator<OutputChunk> {
+    let offset = 0
+    let whole = false
+    try {
+      for await (const { stream, data } of this.program(signal)) {
+        this.produced += data.length
+        const skip = Math.max(0, from - offset)
+        if (skip < data.length) yield { offset: offset + skip, stream, data: data.subarray(skip) }
+        offset += data.length
+      }
+      whole = true
+    } finally {
+      if (!whole) this.left++
+    }
+  }
+}
+
+/** A program that says nothing until it is left. */
+export const silent: Program = async function* (signal) {
+  yield { stream: 'stdout', data: Buffer.from('waiting\n') }
+  await sleep(600_000, undefined, { signal })
+}

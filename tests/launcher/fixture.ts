@@ -1,0 +1,125 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { Launcher, type LaunchPlan } from '../../packages/server/src/launcher/client.ts'
+import type { LauncherProgram } from '../../packages/server/src/launcher/start.ts'
+
+const run = promisify(execFile)
+const build = resolve(import.meta.dirname, '../../native/build')
+const crun = ['/usr/bin/crun', '/usr/local/bin/crun'].find((path) => existsSync(path))
+
+/** Why these tests cannot run here; null when they can. */
+export const cannotRun =
+  process.getuid?.() !== 0
+    ? 'the launcher needs root'
+    : !crun
+      ? 'crun is not installed'
+      : !existsSync(join(build, 'launcher')) || !existsSync(join(build, 'seccomp.bpf'))
+        ? 'native/build is not built (make -C native)'
+        : null
+if (cannotRun) console.warn(`skipped: ${cannotRun}`)
+
+const MOUNT_POINTS = ['proc', 'sys', 'dev', 'tmp', 'etc', '.caisson']
+
+/** A data directory of its own with a launcher, whose sandboxes run `probe.c` as their agent on an empty image. */
+export class World implements AsyncDisposable {
+  readonly dataDir: string
+  readonly program: LauncherProgram
+  readonly launcher: Launcher
+  #count = 0
+
+  private constructor(dataDir: string) {
+    this.dataDir = dataDir
+    this.program = {
+      program: join(build, 'launcher'),
+      socket: join(dataDir, 'run/launcher.sock'),
+      dataDir,
+      agent: join(dataDir, 'probe'),
+      crun: crun ?? '',
+      seccomp: join(build, 'seccomp.bpf'),
+      instance: `test_${process.pid}_${dataDir
+        .slice(-6)
+        .toLowerCase()
+        .replace(/[^a-z0-9]/g, '_')}`,
+    }
+    this.launcher = new Launcher(this.program)
+  }
+
+  static async make(): Promise<World> {
+    const world = new World(await mkdtemp(join(tmpdir(), 'caisson-launcher-')))
+    await chmod(world.dataDir, 0o755)
+    for (const name of MOUNT_POINTS)
+      await mkdir(join(world.dataDir, world.lower, name), { recursive: true, mode: 0o755 })
+    await chmod(join(world.dataDir, world.lower, 'tmp'), 0o1777)
+    const source = resolve(import.meta.dirname, 'probe.c')
+    await run('gcc', ['-static', '-std=c11', '-O1', '-o', world.program.agent, source])
+    await world.launcher.open()
+    return world
+  }
+
+  readonly lower = 'images/test/1/rootfs'
+
+  plan(overrides: Partial<LaunchPlan> = {}): LaunchPlan {
+    const id = `t_${this.#count++}`
+    return {
+      id,
+      hostname: id.replace('_', '-'),
+      idBase: 0x2000_0000 + this.#count * 65_536,
+      root: { kind: 'overlay', lowers: [this.lower] },
+      limits: { memoryBytes: 64 * 2 ** 20, cpuMillis: 1000, pids: 64 },
+      ...overrides,
+    }
+  }
+
+  async start(overrides: Partial<LaunchPlan> = {}): Promise<LaunchPlan> {
+    const plan = this.plan(overrides)
+    await this.launcher.makeSandboxDirs(plan.id)
+    await this.launcher.start(plan)
+    return plan
+  }
+
+  /** Runs one command of `probe.c` inside a sandbox. */
+  async ask(id: string, command: string): Promise<string> {
+    const socket = connect(join(this.dataDir, 'run', `${id}.sock`))
+    socket.write(command)
+    return await text(socket)
+  }
+
+  /** What sandboxes could leave on the host. */
+  async traces(): Promise<Record<string, unknown>> {
+    const names = async (dir: string) =>
+      (await readdir(dir, { withFileTypes: true })).map((entry) => entry.name)
+    const hierarchies = await this.launcher.hierarchies()
+    const groups: string[] = []
+    for (const { dir } of hierarchies.values())
+      for (const entry of await readdir(dir, { withFileTypes: true }))
+        if (entry.isDirectory()) groups.push(`${dir}/${entry.name}`)
+    const launcher = await this.launcher.pid()
+    return {
+      groups,
+      run: (await names(join(this.dataDir, 'run'))).filter((name) => !name.startsWith('launcher.')),
+      mounts: (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').length,
+      mountsOfLauncher: (await readFile(`/proc/${launcher}/mountinfo`, 'utf8')).split('\n').length,
+      descriptorsOfLauncher: (await names(`/proc/${launcher}/fd`)).length,
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { id } of await this.launcher.list()) await this.launcher.delete(id)
+    await this.launcher.removeTree('trash')
+    await this.launcher.shutdown()
+    await this.launcher.close()
+    await rm(this.dataDir, { recursive: true })
+  }
+}
+
+/** Waits for what has no event: until `probe` is true. */
+export async function until(probe: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await probe())) await sleep(5)
+}

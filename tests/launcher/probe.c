@@ -1,0 +1,204 @@
+/*
+ * Stands in for the agent in the launcher's tests: PID 1 that answers one command per connection and tries, from
+ * inside a sandbox, what hostile code would try. `as <uid> <command…>` drops to a user first.
+ */
+#define _GNU_SOURCE 1
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/personality.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void report(const char *name, long result) {
+  printf("%s %s\n", name, result < 0 ? strerrorname_np(errno) : "ok");
+}
+
+static void try_socket(const char *name, int family, int type, int protocol) {
+  int fd = socket(family, type, protocol);
+  report(name, fd);
+  if (fd >= 0) close(fd);
+}
+
+static void try_child_clone(const char *name, unsigned long flags) {
+  long pid = syscall(SYS_clone, flags | SIGCHLD, 0, 0, 0, 0);
+  if (pid == 0) _exit(0);
+  report(name, pid);
+  if (pid > 0) waitpid((pid_t)pid, NULL, 0);
+}
+
+static void syscalls(void) {
+  report("mount", mount("none", "/tmp", "tmpfs", 0, ""));
+  report("umount", umount2("/proc", MNT_DETACH));
+  report("remount", mount(NULL, "/proc/sys", NULL, MS_REMOUNT | MS_BIND, NULL));
+  report("mknod", mknod("/tmp/disk", S_IFBLK | 0600, makedev(8, 0)));
+  report("mkfifo", mknod("/tmp/fifo", S_IFIFO | 0600, 0));
+  report("sethostname", sethostname("evil", 4));
+  report("unshare-user", unshare(CLONE_NEWUSER));
+  report("unshare-mount", unshare(CLONE_NEWNS));
+  report("unshare-files", unshare(CLONE_FILES));
+  try_child_clone("clone-user", CLONE_NEWUSER);
+  try_child_clone("clone-plain", 0);
+  report("clone3", syscall(SYS_clone3, NULL, 0));
+  report("setns", setns(0, 0));
+  report("keyctl", syscall(SYS_keyctl, 0, 0));
+  report("add_key", syscall(SYS_add_key, 0, 0, 0, 0, 0));
+  report("bpf", syscall(SYS_bpf, 0, 0, 0));
+  report("userfaultfd", syscall(SYS_userfaultfd, 0));
+  report("perf_event_open", syscall(SYS_perf_event_open, 0, 0, 0, 0, 0));
+  report("io_uring_setup", syscall(SYS_io_uring_setup, 1, 0));
+  report("open_by_handle_at", syscall(SYS_open_by_handle_at, 0, 0, 0));
+  report("kexec_load", syscall(SYS_kexec_load, 0, 0, 0, 0));
+  report("init_module", syscall(SYS_init_module, 0, 0, 0));
+  report("syslog", syscall(SYS_syslog, 3, 0, 0));
+  report("settimeofday", syscall(SYS_settimeofday, 0, 0));
+  report("not-a-call", syscall(9999));
+  report("tiocsti", ioctl(0, TIOCSTI, "x"));
+  report("tiocsti-high-bits", syscall(SYS_ioctl, 0, 0xffffffff00000000ul | TIOCSTI, "x"));
+  int ready;
+  int ends[2];
+  if (pipe(ends) == 0) report("fionread", ioctl(ends[0], FIONREAD, &ready));
+  report("personality-query", personality(0xffffffff));
+  report("personality-no-aslr", personality(ADDR_NO_RANDOMIZE));
+  report("ptrace-init", ptrace(PTRACE_SEIZE, 1, 0, 0));
+  report("chroot", chroot("/"));
+  report("setrlimit-core", prctl(PR_SET_DUMPABLE, 1));
+  try_socket("socket-unix", AF_UNIX, SOCK_STREAM, 0);
+  try_socket("socket-inet", AF_INET, SOCK_STREAM, 0);
+  try_socket("socket-inet6", AF_INET6, SOCK_STREAM, 0);
+  try_socket("socket-netlink-route", AF_NETLINK, SOCK_RAW, 0);
+  try_socket("socket-netlink-audit", AF_NETLINK, SOCK_RAW, 9);
+  try_socket("socket-raw", AF_INET, SOCK_RAW, 1);
+  try_socket("socket-packet", AF_PACKET, SOCK_RAW, 0);
+  try_socket("socket-alg", AF_ALG, SOCK_SEQPACKET, 0);
+  try_socket("socket-vsock", AF_VSOCK, SOCK_STREAM, 0);
+}
+
+static void print_file(const char *path) {
+  char bytes[65536];
+  int fd = open(path, O_RDONLY | O_NONBLOCK);
+  ssize_t got = fd < 0 ? -1 : read(fd, bytes, sizeof bytes);
+  if (got < 0)
+    printf("%s\n", strerrorname_np(errno));
+  else
+    fwrite(bytes, 1, (size_t)got, stdout);
+}
+
+static void try_write(const char *path) {
+  int fd = open(path, O_WRONLY);
+  report("write", fd < 0 ? -1 : write(fd, "0", 1));
+}
+
+static void list(const char *path) {
+  DIR *dir = opendir(path);
+  if (!dir) {
+    printf("%s\n", strerrorname_np(errno));
+    return;
+  }
+  for (struct dirent *entry; (entry = readdir(dir));)
+    if (entry->d_name[0] != '.') printf("%s\n", entry->d_name);
+}
+
+static void use_memory(size_t mebibytes) {
+  pid_t child = fork();
+  if (child == 0) {
+    for (size_t i = 0; i < mebibytes; i++) memset(malloc(1 << 20), 1, 1 << 20);
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (WIFSIGNALED(status)) printf("signal %d\n", WTERMSIG(status));
+}
+
+static void fork_all(void) {
+  int count = 0;
+  while (count < 10000) {
+    pid_t child = fork();
+    if (child < 0) break;
+    if (child == 0) {
+      sleep(1);
+      _exit(0);
+    }
+    count++;
+  }
+  printf("%d\n", count);
+}
+
+/* A chain of directories deeper than a path can name. */
+static void nest(int depth) {
+  if (mkdir("/deep", 0755) < 0 || chdir("/deep") < 0) return report("nest", -1);
+  for (int i = 0; i < depth; i++)
+    if (mkdir("directory", 0755) < 0 || chdir("directory") < 0) return report("nest", -1);
+  close(open("file", O_CREAT | O_WRONLY, 0600));
+  report("nest", 0);
+}
+
+static void run(char *command) {
+  char *rest = strchr(command, ' ');
+  if (rest) *rest++ = 0;
+  if (strcmp(command, "as") == 0 && rest) {
+    uid_t uid = (uid_t)strtoul(rest, &rest, 10);
+    if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0) _exit(1);
+    prctl(PR_SET_DUMPABLE, 1);
+    return run(rest + 1);
+  }
+  if (strcmp(command, "syscalls") == 0) syscalls();
+  if (strcmp(command, "cat") == 0) print_file(rest);
+  if (strcmp(command, "write") == 0) try_write(rest);
+  if (strcmp(command, "ls") == 0) list(rest);
+  if (strcmp(command, "memory") == 0) use_memory(strtoul(rest, NULL, 10));
+  if (strcmp(command, "forks") == 0) fork_all();
+  if (strcmp(command, "nest") == 0) nest(atoi(rest));
+  if (strcmp(command, "symlink") == 0) {
+    char *name = strchr(rest, ' ');
+    *name++ = 0;
+    report("symlink", symlink(rest, name));
+  }
+  if (strcmp(command, "owner") == 0) {
+    struct stat info = {0};
+    report("owner", stat(rest, &info));
+    printf("%u\n", info.st_uid);
+  }
+}
+
+static void serve(int fd) {
+  char command[4096];
+  ssize_t got = read(fd, command, sizeof command - 1);
+  if (got <= 0) _exit(0);
+  command[got] = 0;
+  dup2(fd, STDOUT_FILENO);
+  signal(SIGCHLD, SIG_DFL);
+  run(command);
+  fflush(stdout);
+  _exit(0);
+}
+
+int main(int count, char **values) {
+  if (count != 3 || strcmp(values[1], "--listen-fd") != 0) return 64;
+  prctl(PR_SET_DUMPABLE, 0);
+  signal(SIGCHLD, SIG_IGN);
+  for (;;) {
+    int fd = accept4(atoi(values[2]), NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0) continue;
+    char first = 0;
+    /* The exit is the init's own, everything else a child's. */
+    if (recv(fd, &first, 1, MSG_PEEK) == 1 && first == 'q') return read(fd, (char[16]){0}, 16) > 0 ? 7 : 1;
+    if (fork() == 0) serve(fd);
+    close(fd);
+  }
+}
