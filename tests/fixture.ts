@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'caisson'
@@ -72,14 +72,11 @@ export class TestServer implements AsyncDisposable {
 
   /** A new data directory and, unless it is said otherwise, a server on it. */
   static async start(options: ServerOptions & { started?: boolean } = {}): Promise<TestServer> {
-    // Short, because a socket's path holds 107 bytes; and open to read, because sandbox users pass through it.
+    // Short, because a socket's path holds 107 bytes.
     const dataDir = await mkdtemp('/tmp/caisson-t-')
     const server = new TestServer(dataDir, options)
     try {
-      if (options.config) {
-        const { writeFile } = await import('node:fs/promises')
-        await writeFile(join(dataDir, 'caisson.json'), JSON.stringify(options.config))
-      }
+      if (options.config) await writeFile(join(dataDir, 'caisson.json'), JSON.stringify(options.config))
       if (options.started !== false) await server.up()
       return server
     } catch (error) {
@@ -98,7 +95,9 @@ export class TestServer implements AsyncDisposable {
 
   /** The environment in which everything of this server runs; nothing of the caller's own settings. */
   get env(): Record<string, string> {
-    const own = Object.entries(process.env).filter(([name]) => !/^(CAISSON_|VITEST|NODE_ENV$|FORCE_COLOR$)/.test(name))
+    const own = Object.entries(process.env).filter(
+      ([name]) => !/^(CAISSON_|VITEST|NODE_ENV$|FORCE_COLOR$)/.test(name),
+    )
     return {
       ...(Object.fromEntries(own) as Record<string, string>),
       NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/caisson'),
@@ -136,7 +135,13 @@ export class TestServer implements AsyncDisposable {
     this.#child = child
     const client = this.client()
     for (const end = Date.now() + READY_MS; ; await sleep(10)) {
-      if (await client.json('/readyz').then(() => true, () => false)) return
+      if (
+        await client.json('/readyz').then(
+          () => true,
+          () => false,
+        )
+      )
+        return
       const gone = child.exitCode !== null || child.signalCode !== null
       if (gone || Date.now() > end) throw new Error(`the server did not become ready:\n${this.log()}`)
     }
@@ -211,11 +216,9 @@ export class TestServer implements AsyncDisposable {
   /** The launcher outlives the server on purpose, and so does a server that the CLI started. */
   async #endLeftovers(): Promise<void> {
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-      for (const end = Date.now() + STOP_MS / 3; Date.now() < end; await sleep(20)) {
-        const left = processesOf(this.dataDir)
-        if (left.length === 0) return
-        if (Date.now() + STOP_MS / 3 - end < 50) for (const pid of left) kill(pid, signal)
-      }
+      for (const pid of processesOf(this.dataDir)) kill(pid, signal)
+      for (const end = Date.now() + STOP_MS; Date.now() < end; await sleep(20))
+        if (processesOf(this.dataDir).length === 0) return
     }
   }
 }
@@ -229,7 +232,8 @@ export function processesOf(dataDir: string): number[] {
       try {
         // Those inside a sandbox end with it; they are in other pid namespaces.
         if (readlinkSync(`/proc/${pid}/ns/pid`) !== readlinkSync('/proc/self/ns/pid')) return false
-        const said = readFileSync(`/proc/${pid}/cmdline`, 'latin1') + readFileSync(`/proc/${pid}/environ`, 'latin1')
+        const said =
+          readFileSync(`/proc/${pid}/cmdline`, 'latin1') + readFileSync(`/proc/${pid}/environ`, 'latin1')
         return said.includes(dataDir)
       } catch {
         return false
@@ -272,7 +276,6 @@ export function runCli(args: string[], options: CliOptions = {}): Promise<CliRes
 /** A directory of a test's own, removed with it. */
 export async function temporaryDirectory(): Promise<AsyncDisposable & { path: string }> {
   const path = await mkdtemp('/tmp/caisson-t-')
-  await mkdir(path, { recursive: true })
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
 }
 

@@ -187,15 +187,10 @@ for i in range(20000): os.write(1 + i % 2, bytes([i % 256]))`
   test('a daemon that holds the output lives on after FORGET', async () => {
     await using o = await open()
     const path = `${o.agent.directory}/still-here`
+    const flood = `dd if=/dev/zero bs=64k count=16 status=none && echo yes >${path}`
     const { stream } = o.client.start({
-      argv: [
-        'sh',
-        '-c',
-        `(read go <${path}.go; dd if=/dev/zero bs=64k count=16 status=none && echo yes >${path}) &`,
-      ],
-      env: {},
+      argv: ['sh', '-c', `mkfifo ${path}.go; (read go <${path}.go; ${flood}) &`],
     })
-    await run(o.client, { argv: ['mkfifo', `${path}.go`] }).catch(() => {})
     await o.client.expect(stream, FrameType.STARTED)
     await o.client.expect(stream, FrameType.EXIT)
     o.client.forget(stream)
@@ -288,7 +283,6 @@ for i in range(20000): os.write(1 + i % 2, bytes([i % 256]))`
     const tag = `caisson-test-${process.pid}`
     const { stream } = o.client.start({
       argv: ['sh', '-c', `setsid sh -c 'setsid sleep 1000 ${tag} & sleep 1000 ${tag}' & sleep 1000`],
-      env: {},
     })
     await o.client.expect(stream, FrameType.STARTED)
     const started = o.client.start({ argv: ['python3', '-c', 'import time; time.sleep(1000)', tag] })

@@ -34,16 +34,16 @@ export class Agent implements AsyncDisposable {
   #process!: ChildProcess
   #clients: Client[] = []
 
-  static async start(binary: string): Promise<Agent> {
+  static async start(binary: string, args: string[] = ['--listen-fd', '3', '--subreaper']): Promise<Agent> {
     const agent = new Agent()
     const server = createServer().listen(`${agent.socket}.first`)
     await once(server, 'listening')
     // Node removes the path it has bound when it closes; the agent's listener lives on under the other name.
     linkSync(`${agent.socket}.first`, agent.socket)
     const fd = (server as unknown as { _handle: { fd: number } })._handle.fd
-    agent.#process = spawn(binary, ['--listen-fd', '3', '--subreaper'], {
+    agent.#process = spawn(binary, args, {
       stdio: ['ignore', 'ignore', 'pipe', fd],
-      env: { ASAN_OPTIONS: 'detect_leaks=0' },
+      env: { PATH: process.env.PATH!, ASAN_OPTIONS: 'detect_leaks=0' },
     })
     agent.#process.stderr!.on('data', (text) => {
       agent.stderr += text

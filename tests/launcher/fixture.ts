@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -34,7 +34,7 @@ export class World implements AsyncDisposable {
   readonly launcher: Launcher
   #count = 0
 
-  private constructor(dataDir: string) {
+  private constructor(dataDir: string, allowUid?: number) {
     this.dataDir = dataDir
     this.program = {
       program: join(build, 'launcher'),
@@ -48,12 +48,17 @@ export class World implements AsyncDisposable {
         .toLowerCase()
         .replace(/[^a-z0-9]/g, '_')}`,
     }
+    if (allowUid !== undefined) this.program.allowUid = allowUid
     this.launcher = new Launcher(this.program)
   }
 
-  static async make(): Promise<World> {
-    const world = new World(await mkdtemp(join(tmpdir(), 'caisson-launcher-')))
+  /** @param allowUid owner of the data directory, as an unprivileged server would be. */
+  static async make(allowUid?: number): Promise<World> {
+    const world = new World(await mkdtemp(join(tmpdir(), 'caisson-launcher-')), allowUid)
     await chmod(world.dataDir, 0o755)
+    await chown(world.dataDir, allowUid ?? 0, allowUid ?? 0)
+    await mkdir(join(world.dataDir, 'run'), { mode: 0o700 })
+    await chown(join(world.dataDir, 'run'), allowUid ?? 0, allowUid ?? 0)
     for (const name of MOUNT_POINTS)
       await mkdir(join(world.dataDir, world.lower, name), { recursive: true, mode: 0o755 })
     await chmod(join(world.dataDir, world.lower, 'tmp'), 0o1777)

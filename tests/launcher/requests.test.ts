@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { constants } from 'node:os'
 import { join } from 'node:path'
@@ -129,20 +129,11 @@ describe.skipIf(cannotRun)('what the launcher refuses', () => {
 
   test('a user who is neither root nor the server', async () => {
     // The socket's mode keeps others out already; opened to all, the kernel's word on who connects must do.
-    const code = `require('node:fs').accessSync(process.argv[1]);
-      require('node:net').connect(process.argv[1]).on('data', () => process.exit(1)).on('close', () => process.exit(0))`
-    const { chmod } = await import('node:fs/promises')
     await chmod(join(world.dataDir, 'run'), 0o755)
     await chmod(world.program.socket, 0o666)
-    const child = spawn(process.execPath, ['-e', code, world.program.socket], {
-      uid: 65_534,
-      gid: 65_534,
-      env: {},
-    })
-    const [status] = await once(child, 'exit')
+    expect(await connectAs(65_534, world.program.socket)).toBe('refused')
     await chmod(world.program.socket, 0o600)
     await chmod(join(world.dataDir, 'run'), 0o700)
-    expect(status).toBe(0)
   })
 
   test('a second launcher on the same data directory', async () => {
@@ -194,6 +185,26 @@ describe.skipIf(cannotRun)('what the launcher refuses', () => {
     await world.launcher.delete(id)
     await world.launcher.removeTree(`sandboxes/${id}`)
   })
+})
+
+/** Connects as another user; what waits for the launcher's greeting or the end. */
+async function connectAs(uid: number, path: string): Promise<'greeted' | 'refused'> {
+  const code = `require('node:net').connect(process.argv[1])
+    .on('data', () => process.exit(10)).on('close', () => process.exit(11)).on('error', () => process.exit(12))`
+  const child = spawn(process.execPath, ['-e', code, path], { uid, gid: uid, env: {}, cwd: '/' })
+  const [status] = await once(child, 'exit')
+  if (status !== 10 && status !== 11) throw new Error(`node exited with ${status}`)
+  return status === 10 ? 'greeted' : 'refused'
+}
+
+test.skipIf(cannotRun)('a server that is not root may use the launcher and owns the sockets', async () => {
+  await using world = await World.make(65_534)
+  const { id } = await world.start()
+  expect(await connectAs(65_534, world.program.socket)).toBe('greeted')
+  for (const name of ['launcher.sock', `${id}.sock`]) {
+    const { uid, mode } = await stat(join(world.dataDir, 'run', name))
+    expect({ uid, mode: mode & 0o777 }).toEqual({ uid: 65_534, mode: 0o600 })
+  }
 })
 
 describe.skipIf(cannotRun)('removing trees', () => {

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { cp, mkdir, stat, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -28,7 +28,6 @@ describe.skipIf(cannotRun)('sandboxes', () => {
 
   test('run on a plain directory as well', async () => {
     const plan = world.plan({ root: { kind: 'directory' } })
-    const { cp, mkdir } = await import('node:fs/promises')
     await mkdir(join(world.dataDir, 'sandboxes', plan.id))
     await cp(join(world.dataDir, world.lower), join(world.dataDir, 'sandboxes', plan.id, 'rootfs'), {
       recursive: true,
@@ -69,7 +68,6 @@ describe.skipIf(cannotRun)('sandboxes', () => {
   test('whose runtime fails leave nothing behind', async () => {
     const before = await world.traces()
     const plan = world.plan()
-    const { writeFile } = await import('node:fs/promises')
     await world.launcher.makeSandboxDirs(plan.id)
     // Where /proc must be mounted stands a file.
     await writeFile(join(world.dataDir, 'sandboxes', plan.id, 'upper/proc'), '')

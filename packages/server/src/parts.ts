@@ -4,6 +4,8 @@ import { sha256 } from './core/ids.ts'
 import { Launcher } from './launcher/client.ts'
 import type { Log } from './log.ts'
 import type { Driver } from './runtime/driver.ts'
+import { LocalDriver } from './runtime/local/index.ts'
+import { ManagedDriver } from './runtime/managed.ts'
 import { MemoryDriver } from './runtime/memory/index.ts'
 import { OciDriver } from './runtime/oci/index.ts'
 import { CopyLayers } from './storage/copy/index.ts'
@@ -24,7 +26,7 @@ export interface Parts {
 export async function openParts(config: Config, log: Log, undo: Undo): Promise<Parts> {
   const launcher = config.driver === 'oci' ? createLauncher(config) : null
   if (launcher !== null) undo.add(() => launcher.close())
-  const driver = createDriver(config, launcher)
+  const driver = new ManagedDriver(createDriver(config, launcher), { log })
   const layers = createLayers(config, launcher ?? new LocalTreeHand(config.dataDir))
   await layers.open()
   await driver.open()
@@ -54,6 +56,7 @@ export function instanceOf(dataDir: string): string {
 function createDriver(config: Config, launcher: Launcher | null): Driver {
   const { dataDir, agent } = config
   if (launcher !== null) return new OciDriver({ launcher, dataDir, crun: config.crun })
+  if (config.driver === 'local') return new LocalDriver({ dataDir, agent })
   return new MemoryDriver()
 }
 

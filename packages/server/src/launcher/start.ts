@@ -62,29 +62,38 @@ export async function startLauncher(program: LauncherProgram, onEvent: OnEvent):
 async function spawnAndConnect(program: LauncherProgram, onEvent: OnEvent): Promise<LauncherConnection> {
   const logPath = `${program.dataDir}/run/launcher.log`
   await mkdir(dirname(logPath), { recursive: true, mode: 0o700 })
-  const log = openSync(logPath, 'w', 0o600)
-  const [file = '', ...args] = launcherCommand(program)
-  const child = spawn(file, args, { detached: true, stdio: ['ignore', log, log], cwd: '/', env: {} })
-  closeSync(log)
-  child.unref()
-  let ended: string | null = null
-  child.on('error', (error) => {
-    ended = error.message
-  })
-  child.on('exit', (code, signal) => {
-    if (code !== RUNNING_ALREADY) ended = `it ended with ${signal ?? code}`
-  })
   const deadline = Date.now() + START_TIMEOUT_MS
-  for (let pause = 2; Date.now() < deadline && ended === null; pause = Math.min(pause * 2, 50)) {
+  let child = spawnDetached(program, logPath)
+  for (let pause = 2; Date.now() < deadline; pause = Math.min(pause * 2, 50)) {
     await sleep(pause)
     const connection = await tryConnect(program.socket, onEvent)
     if (connection) return connection
+    // The other one that it found may have been dying: without a socket already, not yet without its lock.
+    if (child.ended === RUNNING_ALREADY) child = spawnDetached(program, logPath)
+    else if (child.ended !== null) break
   }
   const text = (await readFile(logPath, 'utf8').catch(() => '')).trim()
   throw new SandboxError('host_not_ready', {
-    what: `the launcher could not be started: ${text || ended || 'it does not answer'}`,
+    what: `the launcher could not be started: ${text || `it ended with ${child.ended}`}`,
     fix: '"caisson doctor" checks this host.',
   })
+}
+
+/** `ended` becomes the exit status, or why there is none. */
+function spawnDetached(program: LauncherProgram, logPath: string): { ended: number | string | null } {
+  const [file = '', ...args] = launcherCommand(program)
+  const log = openSync(logPath, 'w', 0o600)
+  const child = spawn(file, args, { detached: true, stdio: ['ignore', log, log], cwd: '/', env: {} })
+  closeSync(log)
+  child.unref()
+  const state: { ended: number | string | null } = { ended: null }
+  child.on('error', (error) => {
+    state.ended = error.message
+  })
+  child.on('exit', (code, signal) => {
+    state.ended = code ?? signal
+  })
+  return state
 }
 
 /** Null when nothing listens. */

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { connect, type Server } from 'node:net'
 import { join } from 'node:path'
-import type { Duplex, Stream } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { SandboxPlan, Stage } from '../../core/plan.ts'
 import { Undo } from '../../undo.ts'
@@ -64,10 +64,10 @@ export class LocalDriver implements Driver {
     await using undo = new Undo()
     run.note(id, null)
     undo.add(() => run.remove(id))
-    const server = await run.listen(id, signal)
+    const server = await run.listen(id)
     undo.add(() => server.close())
     const agent = await this.#spawn(id, home, server)
-    undo.add(() => this.#end(id, agent))
+    undo.add(() => this.#takeBack(id, agent))
     run.note(id, agent)
     signal?.throwIfAborted()
     server.close()
@@ -136,8 +136,7 @@ export class LocalDriver implements Driver {
       env: { HOME: home },
       // A session of its own: signals to the server's group, such as Ctrl-C, are not meant for it.
       detached: true,
-      // A listening server hands on its descriptor like any stream does; the types know only streams.
-      stdio: ['ignore', 'ignore', 'ignore', server as unknown as Stream],
+      stdio: ['ignore', 'ignore', 'ignore', descriptorOf(server)],
     })
     const spawned = Promise.withResolvers<void>()
     child.once('spawn', spawned.resolve)
@@ -153,9 +152,14 @@ export class LocalDriver implements Driver {
   #watchChild(id: string, child: ChildProcess): void {
     this.#children.add(id)
     child.once('exit', (code, signal) => {
-      this.#children.delete(id)
-      this.#tell({ id, status: signal ?? String(code) })
+      if (this.#children.delete(id)) this.#tell({ id, status: signal ?? String(code) })
     })
+  }
+
+  /** Ends the agent of a start that failed: there was no sandbox whose end could be told. */
+  #takeBack(id: string, agent: ProcessId): Promise<void> {
+    this.#children.delete(id)
+    return this.#end(id, agent)
   }
 
   /** Ends the agent, which ends its processes, and whatever an agent that died by itself has left. */
@@ -196,4 +200,9 @@ export class LocalDriver implements Driver {
   #tell(ended: Ended): void {
     for (const listener of this.#listeners) listener(ended)
   }
+}
+
+/** Node has no public name for it, and spawn hands on nothing but descriptors and connected streams. */
+function descriptorOf(server: Server): number {
+  return (server as unknown as { _handle: { fd: number } })._handle.fd
 }

@@ -56,13 +56,13 @@ export class RunDirectory {
   }
 
   /** Listens on the sandbox's socket. Closing the server leaves the socket, for the process that inherited it. */
-  async listen(id: string, signal?: AbortSignal): Promise<Server> {
+  async listen(id: string): Promise<Server> {
     const path = this.#path(`.${id}.sock`)
     rmSync(path, { force: true })
     const server = createServer()
     const listening = Promise.withResolvers<void>()
     server.once('error', listening.reject)
-    server.listen({ path, ...(signal !== undefined && { signal }) }, listening.resolve)
+    server.listen(path, listening.resolve)
     await listening.promise
     chmodSync(path, 0o600)
     // Closing a server unlinks the name that it was bound to: by then the socket has another.
