@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* Longest "<id>/cgroup.procs" with room to spare. */
-enum { LAUNCHER_ID_FILE = 128 };
+enum { GROUP_FILE_SIZE = 128 };
 enum { CPU_PERIOD_USEC = 100000, REMOVE_TRIES = 2000, REMOVE_PAUSE_USEC = 2000 };
 
 static const struct {
@@ -190,7 +190,7 @@ pid_t cgroups_fork(const struct cgroups *cgroups, const char *id) {
 }
 
 bool cgroups_join(const struct cgroups *cgroups, const char *id, struct failure *failure) {
-  char file[LAUNCHER_ID_FILE];
+  char file[GROUP_FILE_SIZE];
   snprintf(file, sizeof file, "%s/tasks", id);
   for (size_t i = 0; i < cgroups->count; i++) {
     const struct hierarchy *at = &cgroups->list[i];
@@ -204,7 +204,7 @@ bool cgroups_join(const struct cgroups *cgroups, const char *id, struct failure 
 typedef void (*pid_visitor)(pid_t pid, void *context);
 
 static void each_process(const struct hierarchy *hierarchy, const char *id, pid_visitor visit, void *context) {
-  char file[LAUNCHER_ID_FILE];
+  char file[GROUP_FILE_SIZE];
   snprintf(file, sizeof file, "%s/cgroup.procs", id);
   int fd = openat(hierarchy->dir, file, O_RDONLY | O_CLOEXEC);
   FILE *stream = fd < 0 ? NULL : fdopen(fd, "r");
@@ -225,7 +225,7 @@ static void kill_process(pid_t pid, void *context) {
 }
 
 static bool remove_group(const struct hierarchy *hierarchy, const char *id) {
-  char kill_file[LAUNCHER_ID_FILE];
+  char kill_file[GROUP_FILE_SIZE];
   snprintf(kill_file, sizeof kill_file, "%s/cgroup.kill", id);
   for (int i = 0; i < REMOVE_TRIES; i++) {
     if (unlinkat(hierarchy->dir, id, AT_REMOVEDIR) == 0 || errno == ENOENT) return true;

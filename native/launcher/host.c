@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -53,18 +52,13 @@ int open_beneath(int dir, const char *path, int flags, uint64_t resolve) {
   return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
 }
 
-static int open_directory(int data, const char *name, mode_t mode, uid_t owner) {
-  uid_t before = (uid_t)setfsuid(owner);
-  gid_t group = (gid_t)setfsgid(owner);
-  int made = mkdirat(data, name, mode);
-  int error = errno;
-  setfsuid(before);
-  setfsgid(group);
-  if (made < 0 && error != EEXIST) {
-    errno = error;
-    return -1;
-  }
-  return open_beneath(data, name, O_RDONLY | O_DIRECTORY, 0);
+/* The group is the server's, which may look but not change what root owns. */
+static int open_directory(const struct host *host, const char *name, mode_t mode, uid_t owner) {
+  if (mkdirat(host->data, name, mode) < 0 && errno != EEXIST) return -1;
+  int fd = open_beneath(host->data, name, O_RDONLY | O_DIRECTORY, 0);
+  if (fd < 0 || (fchown(fd, owner, host->allow_uid) == 0 && fchmod(fd, mode) == 0)) return fd;
+  close_fd(&fd);
+  return -1;
 }
 
 static bool read_seccomp(struct host *host, struct failure *failure) {
@@ -81,7 +75,7 @@ static bool read_seccomp(struct host *host, struct failure *failure) {
 /* The staging mount must hide nothing that the runtime reads by path. */
 static const char *choose_staging(const struct host *host) {
   static const char *const candidates[] = {"/media", "/mnt", "/srv", "/opt"};
-  const char *used[] = {host->data_dir, host->agent_path, host->crun_path, host->socket_path};
+  const char *used[] = {host->data_dir, host->images_dir, host->agent_path, host->crun_path, host->socket_path};
   for (size_t i = 0; i < countof(candidates); i++) {
     struct stat info;
     bool fits = stat(candidates[i], &info) == 0 && S_ISDIR(info.st_mode);
@@ -119,11 +113,15 @@ static bool copy_agent(struct host *host, struct failure *failure) {
 static bool open_data(struct host *host, struct failure *failure) {
   host->data = open(host->data_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (host->data < 0) return fail(failure, errno, "data directory", "%s: %s", host->data_dir, strerror(errno));
-  host->run = open_directory(host->data, "run", 0700, host->allow_uid);
-  host->sandboxes = open_directory(host->data, "sandboxes", 0755, 0);
-  host->trash = open_directory(host->data, "trash", 0755, 0);
-  if (host->run >= 0 && host->sandboxes >= 0 && host->trash >= 0) return true;
-  return fail(failure, errno, "data directory", "%s cannot be used: %s", host->data_dir, strerror(errno));
+  host->run = open_directory(host, "run", 0700, host->allow_uid);
+  /* Closed to all others: below them lie files of real root with set-user-id bits that guests have made. */
+  host->sandboxes = open_directory(host, "sandboxes", 0750, 0);
+  host->trash = open_directory(host, "trash", 0750, 0);
+  if (host->run < 0 || host->sandboxes < 0 || host->trash < 0)
+    return fail(failure, errno, "data directory", "%s cannot be used: %s", host->data_dir, strerror(errno));
+  bool made = mkdir(host->images_dir, 0755) == 0 || errno == EEXIST;
+  host->images = made ? open(host->images_dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+  return host->images >= 0 || fail(failure, errno, "images", "%s: %s", host->images_dir, strerror(errno));
 }
 
 bool host_open(struct host *host, struct failure *failure) {

@@ -8,6 +8,8 @@
 struct host {
   const char *socket_path;
   const char *data_dir;
+  /* Stands for "images" in the paths of layers: several data directories may share one. */
+  const char *images_dir;
   const char *agent_path;
   const char *crun_path;
   const char *seccomp_path;
@@ -16,6 +18,7 @@ struct host {
   uid_t allow_uid;
 
   int data;
+  int images;
   int run;
   int sandboxes;
   int trash;

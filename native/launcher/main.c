@@ -19,8 +19,8 @@
 enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, EXIT_RUNNING = 75 };
 
 static void usage(void) {
-  fprintf(stderr, "usage: launcher --socket PATH --data-dir PATH --agent PATH --crun PATH --seccomp PATH\n"
-                  "                --instance NAME [--allow-uid N]\n"
+  fprintf(stderr, "usage: launcher --socket PATH --data-dir PATH --images-dir PATH --agent PATH --crun PATH\n"
+                  "                --seccomp PATH --instance NAME [--allow-uid N]\n"
                   "Paths are absolute. The server starts the launcher; see native/launcher/README.md.\n");
   exit(EXIT_USAGE);
 }
@@ -31,6 +31,7 @@ static void parse_arguments(int count, char **values, struct host *host) {
     const char **target;
     bool path;
   } options[] = {{"--socket", &host->socket_path, true},   {"--data-dir", &host->data_dir, true},
+                 {"--images-dir", &host->images_dir, true},
                  {"--agent", &host->agent_path, true},     {"--crun", &host->crun_path, true},
                  {"--seccomp", &host->seccomp_path, true}, {"--instance", &host->instance, false}};
   for (int i = 1; i < count; i += 2) {
@@ -88,21 +89,24 @@ static int open_signals(void) {
   return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* A descriptor a sandbox: take what is allowed. Fewer only means fewer sandboxes. */
-static void raise_descriptors(void) {
-  struct rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+/* Takes the descriptors that are allowed. @returns for how many sandboxes they last. */
+static size_t raise_descriptors(void) {
+  enum { OWN_DESCRIPTORS = 256 };
+  struct rlimit limit = {.rlim_max = 1024};
+  (void)getrlimit(RLIMIT_NOFILE, &limit);
   limit.rlim_cur = limit.rlim_max;
+  /* Up to its own hard limit a process may always go. */
   (void)setrlimit(RLIMIT_NOFILE, &limit);
+  return limit.rlim_cur > 2 * OWN_DESCRIPTORS ? limit.rlim_cur - OWN_DESCRIPTORS : OWN_DESCRIPTORS;
 }
 
 int main(int count, char **values) {
-  static struct host host = {.data = -1, .run = -1, .sandboxes = -1, .trash = -1, .agent = -1};
+  static struct host host = {.data = -1, .images = -1, .run = -1, .sandboxes = -1, .trash = -1, .agent = -1};
   static struct server server = {.host = &host};
   struct failure failure = {0};
   parse_arguments(count, values, &host);
   umask(022);
-  raise_descriptors();
+  server.max_sandboxes = raise_descriptors();
   if (chdir("/") < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0 || clearenv() != 0)
     fail(&failure, errno, "process", "%s", strerror(errno));
   server.signals = open_signals();

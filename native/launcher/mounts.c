@@ -63,9 +63,8 @@ int clone_idmapped(int dir, int namespace, bool read_only) {
   return clone_tree(dir, &attributes);
 }
 
-static int open_layer(const struct host *host, const char *path, int namespace, bool read_only,
-                      struct failure *failure) {
-  cleanup_fd int dir = open_beneath(host->data, path, O_PATH | O_DIRECTORY, 0);
+static int open_layer(int parent, const char *path, int namespace, bool read_only, struct failure *failure) {
+  cleanup_fd int dir = open_beneath(parent, path, O_PATH | O_DIRECTORY, 0);
   if (dir < 0) {
     fail(failure, errno, "layer", "%s: %s", path, strerror(errno));
     return -1;
@@ -79,11 +78,12 @@ bool layers_open(const struct host *host, const struct plan *plan, struct layers
   cleanup_fd int namespace = user_namespace(plan->id_base);
   if (namespace < 0) return fail(failure, errno, "user namespace", "%s", strerror(errno));
   char own[LAUNCHER_MAX_ID + 32];
-  snprintf(own, sizeof own, "sandboxes/%s%s", plan->id, plan->root_kind == ROOT_DIRECTORY ? "/rootfs" : "");
-  layers->own = open_layer(host, own, namespace, false, failure);
+  snprintf(own, sizeof own, "%s%s", plan->id, plan->root_kind == ROOT_DIRECTORY ? "/rootfs" : "");
+  layers->own = open_layer(host->sandboxes, own, namespace, false, failure);
   if (layers->own < 0) return false;
   for (layers->lower_count = 0; layers->lower_count < plan->lower_count; layers->lower_count++) {
-    int fd = open_layer(host, plan->lowers[layers->lower_count], namespace, true, failure);
+    const char *path = plan->lowers[layers->lower_count] + strlen("images/");
+    int fd = open_layer(host->images, path, namespace, true, failure);
     if (fd < 0) return false;
     layers->lowers[layers->lower_count] = fd;
   }

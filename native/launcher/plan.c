@@ -86,8 +86,6 @@ bool parse_id(const struct frame *frame, char *id, struct failure *failure) {
 
 bool parse_tree(const struct frame *frame, char *path, struct failure *failure) {
   if (!only_string(frame, TAG_PATH, path, LAUNCHER_MAX_PATH + 1) || !path_valid(path)) return refuse(failure, "PATH");
-  bool inside = strchr(path, '/') != NULL;
-  bool allowed = path_beneath(path, "trash") ||
-                 (inside && (path_beneath(path, "sandboxes") || path_beneath(path, "images")));
+  bool allowed = path_beneath(path, "trash") || (path_beneath(path, "sandboxes") && strchr(path, '/'));
   return allowed || refuse(failure, "PATH");
 }

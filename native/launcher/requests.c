@@ -83,6 +83,8 @@ static bool start(struct server *server, const struct frame *frame, struct origi
   bool ok = plan_parse(frame, plan, failure);
   if (ok && sandboxes_find(&server->sandboxes, plan->id))
     ok = fail(failure, EEXIST, "request", "sandbox %s exists", plan->id);
+  if (ok && server->sandboxes.count >= server->max_sandboxes)
+    ok = fail(failure, EMFILE, "request", "the launcher can hold %zu sandboxes", server->max_sandboxes);
   struct sandbox *sandbox = ok ? sandboxes_add(&server->sandboxes, plan->id, STATE_STARTING) : NULL;
   if (sandbox && add_job(server, JOB_START, origin, plan->id, plan)) return true;
   if (sandbox) sandboxes_drop(&server->sandboxes, sandbox);
@@ -103,6 +105,8 @@ static bool delete(struct server *server, const struct frame *frame, struct orig
   struct sandbox *sandbox = sandboxes_find(&server->sandboxes, id);
   /* An id that is not known may still have left something behind, so it is cleaned like any other. */
   if (!sandbox) sandbox = sandboxes_add(&server->sandboxes, id, STATE_ENDED);
+  if (sandbox && sandbox->waiter_count >= LAUNCHER_MAX_REQUESTS)
+    return fail(failure, EAGAIN, "request", "%d requests are waiting", LAUNCHER_MAX_REQUESTS);
   if (!sandbox || !sandbox_add_waiter(sandbox, origin))
     return fail(failure, ENOMEM, "request", "the launcher has no memory left");
   sandbox->delete_wanted = true;
@@ -194,8 +198,7 @@ static void start_answered(struct server *server, struct sandbox *sandbox, const
     server_continue_delete(server, sandbox);
 }
 
-static void clean_answered(struct server *server, struct sandbox *sandbox, struct job *job,
-                           const struct frame *frame) {
+static void clean_answered(struct server *server, struct sandbox *sandbox, const struct frame *frame) {
   sandbox->cleaning = false;
   sandbox->delete_wanted = false;
   for (size_t i = 0; i < sandbox->waiter_count; i++) {
@@ -207,7 +210,6 @@ static void clean_answered(struct server *server, struct sandbox *sandbox, struc
     writer_end(&connection->output);
   }
   sandbox->waiter_count = 0;
-  (void)job;
   if (frame->type == MESSAGE_OK) sandboxes_drop(&server->sandboxes, sandbox);
 }
 
@@ -235,5 +237,5 @@ void server_job_answered(struct server *server, struct job *job) {
   /* What a killed start has left behind is removed without being asked. */
   if (job->kind == JOB_START && sandbox && died) sandbox->delete_wanted = true;
   if (job->kind == JOB_START && sandbox) start_answered(server, sandbox, &frame);
-  if (job->kind == JOB_CLEAN && sandbox) clean_answered(server, sandbox, job, &frame);
+  if (job->kind == JOB_CLEAN && sandbox) clean_answered(server, sandbox, &frame);
 }

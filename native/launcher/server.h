@@ -16,6 +16,8 @@ struct server {
   int signals;
   /* Held by this process alone; workers let go of it. */
   int lock;
+  /* A descriptor each. */
+  size_t max_sandboxes;
   bool ending;
 };
 

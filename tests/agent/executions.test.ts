@@ -2,7 +2,18 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { encodeFrame, fields, parseBulk } from '../../packages/protocol/src/frame-codec.ts'
 import { Field, FrameType, LIMITS } from '../../packages/protocol/src/frames.ts'
-import { Agent, AgentError, BUILDS, collect, feed, isRoot, processesWith, run, until } from './harness.ts'
+import {
+  Agent,
+  AgentError,
+  BUILDS,
+  collect,
+  feed,
+  isRoot,
+  processesWith,
+  run,
+  type Start,
+  until,
+} from './harness.ts'
 
 test('the agent is built', () => expect(BUILDS).not.toEqual([]))
 
@@ -115,15 +126,18 @@ for i in range(20000): os.write(1 + i % 2, bytes([i % 256]))`
     [{ argv: ['true'], env: { 'A\0': '' } }, errno.EINVAL, 'start: invalid arguments'],
     [{ argv: ['true'], id: 'x'.repeat(LIMITS.MAX_ID + 1) }, errno.EINVAL, 'start: invalid arguments'],
     [{ argv: Array(LIMITS.MAX_STRINGS + 1).fill('') }, errno.E2BIG, 'start: invalid arguments'],
-  ])('a program that cannot start is an error, never an exit code: %j', async (start, number, message) => {
-    await using o = await open()
-    const error = await run(o.client, start).catch((e) => e)
-    expect(error).toBeInstanceOf(AgentError)
-    expect([error.errno, error.message]).toEqual([number, message])
-    // The entry is gone: its id may be used again.
-    const again = await run(o.client, { argv: ['true'], id: start.id?.slice(0, 9) ?? 'again' })
-    expect(again.exitCode).toBe(0)
-  })
+  ] as [Start, number, string][])(
+    'a program that cannot start is an error, never an exit code: %j',
+    async (start, number, message) => {
+      await using o = await open()
+      const error = await run(o.client, start).catch((e) => e)
+      expect(error).toBeInstanceOf(AgentError)
+      expect([error.errno, error.message]).toEqual([number, message])
+      // The entry is gone: its id may be used again.
+      const again = await run(o.client, { argv: ['true'], id: start.id?.slice(0, 9) ?? 'again' })
+      expect(again.exitCode).toBe(0)
+    },
+  )
 
   test('stdin reaches the program unaltered, five megabytes of it', async () => {
     await using o = await open()

@@ -200,7 +200,7 @@ describe.each(BUILDS)('files ($name)', ({ binary }) => {
     ])
       expect([errno.EACCES, errno.ENOENT]).toContain(await refused(read(o.client, at(path))))
     for (const path of ['/proc/self/root/etc/passwd', '/proc/self/cwd/x', '/proc/thread-self/fd/3'])
-      expect([errno.ELOOP, errno.EINVAL]).toContain(await refused(read(o.client, at(path))))
+      expect([errno.ELOOP, errno.EINVAL, errno.ENOENT]).toContain(await refused(read(o.client, at(path))))
     expect((await read(o.client, at('/proc/version'))).toString()).toContain('Linux')
   })
 
@@ -338,7 +338,7 @@ describe.each(BUILDS)('files ($name)', ({ binary }) => {
     mkdirSync(join(o.root, 'empty'))
     await remove(join(o.root, 'empty/'))
     expect(await refused(remove(join(o.root, 'empty'), 1))).toBe(errno.ENOENT)
-    for (const path of ['/', '//', '/.', '/tmp/..', o.root + '/.', '/../..'])
+    for (const path of ['/', '//', '/.', '/tmp/..', `${o.root}/.`, '/../..'])
       expect(await refused(remove(path, 1))).toBe(errno.EBUSY)
   })
 

@@ -58,7 +58,8 @@ describe.each(BUILDS)('flow ($name)', ({ binary }) => {
           hash.update(bytes)
           kept += bytes.length
           patience -= bytes.length
-          if (Math.random() < 0.7) client.ack(stream, kept)
+          // In between, some are left out; at the end nobody would attach again if the window ran full.
+          if (breaks === 200 || Math.random() < 0.7) client.ack(stream, kept)
         }
         if (frame.type === FrameType.OUTPUT_CLOSED) done = true
       }

@@ -34,8 +34,16 @@ export class Agent implements AsyncDisposable {
   #process!: ChildProcess
   #clients: Client[] = []
 
-  static async start(binary: string, args: string[] = ['--listen-fd', '3', '--subreaper']): Promise<Agent> {
+  #status: number | null = 0
+
+  /** `status` is what the agent ends with on SIGTERM; null where the signal itself ends it. */
+  static async start(
+    binary: string,
+    args = ['--listen-fd', '3', '--subreaper'],
+    status: number | null = 0,
+  ): Promise<Agent> {
     const agent = new Agent()
+    agent.#status = status
     const server = createServer().listen(`${agent.socket}.first`)
     await once(server, 'listening')
     // Node removes the path it has bound when it closes; the agent's listener lives on under the other name.
@@ -79,7 +87,7 @@ export class Agent implements AsyncDisposable {
     for (const client of this.#clients) client.close()
     const status = await this.stop()
     rmSync(this.directory, { recursive: true, force: true })
-    if (status !== 0) throw new Error(`The agent ended with ${status}: ${this.stderr}`)
+    if (status !== this.#status) throw new Error(`The agent ended with ${status}: ${this.stderr}`)
   }
 }
 

@@ -40,6 +40,7 @@ export class World implements AsyncDisposable {
       program: join(build, 'launcher'),
       socket: join(dataDir, 'run/launcher.sock'),
       dataDir,
+      imagesDir: join(dataDir, 'images'),
       agent: join(dataDir, 'probe'),
       crun: crun ?? '',
       seccomp: join(build, 'seccomp.bpf'),
@@ -55,7 +56,6 @@ export class World implements AsyncDisposable {
   /** @param allowUid owner of the data directory, as an unprivileged server would be. */
   static async make(allowUid?: number): Promise<World> {
     const world = new World(await mkdtemp(join(tmpdir(), 'caisson-launcher-')), allowUid)
-    await chmod(world.dataDir, 0o755)
     await chown(world.dataDir, allowUid ?? 0, allowUid ?? 0)
     await mkdir(join(world.dataDir, 'run'), { mode: 0o700 })
     await chown(join(world.dataDir, 'run'), allowUid ?? 0, allowUid ?? 0)

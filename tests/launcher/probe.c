@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -77,13 +78,17 @@ static void syscalls(void) {
   report("personality-no-aslr", personality(ADDR_NO_RANDOMIZE));
   report("ptrace-init", ptrace(PTRACE_SEIZE, 1, 0, 0));
   report("chroot", chroot("/"));
-  report("setrlimit-core", prctl(PR_SET_DUMPABLE, 1));
   try_socket("socket-unix", AF_UNIX, SOCK_STREAM, 0);
   try_socket("socket-inet", AF_INET, SOCK_STREAM, 0);
   try_socket("socket-inet6", AF_INET6, SOCK_STREAM, 0);
   try_socket("socket-netlink-route", AF_NETLINK, SOCK_RAW, 0);
   try_socket("socket-netlink-audit", AF_NETLINK, SOCK_RAW, 9);
   try_socket("socket-raw", AF_INET, SOCK_RAW, 1);
+  try_socket("socket-cloexec", AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDP);
+  try_socket("socket-sctp", AF_INET, SOCK_STREAM, IPPROTO_SCTP);
+  try_socket("socket-dccp", AF_INET6, SOCK_DCCP, 0);
+  report("socketpair-unix", socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+  report("socketpair-tipc", socketpair(AF_TIPC, SOCK_STREAM, 0, ends));
   try_socket("socket-packet", AF_PACKET, SOCK_RAW, 0);
   try_socket("socket-alg", AF_ALG, SOCK_SEQPACKET, 0);
   try_socket("socket-vsock", AF_VSOCK, SOCK_STREAM, 0);

@@ -44,6 +44,7 @@ describe.skipIf(cannotRun)('what the launcher refuses', () => {
     '/',
     '/etc',
     'images',
+    'images/test',
     'sandboxes',
     'run/x',
     'caisson.db',
@@ -59,7 +60,7 @@ describe.skipIf(cannotRun)('what the launcher refuses', () => {
     'sandboxes/a\0b',
     `sandboxes/${'x'.repeat(256)}`,
     `sandboxes/${'x/'.repeat(600)}x`,
-  ])('a tree that is not a sandbox, an image or trash: %j', async (path) => {
+  ])('a tree that is neither a sandbox nor trash: %j', async (path) => {
     await expect(world.launcher.removeTree(path)).rejects.toEqual(refused(EINVAL))
   })
 
@@ -129,11 +130,13 @@ describe.skipIf(cannotRun)('what the launcher refuses', () => {
 
   test('a user who is neither root nor the server', async () => {
     // The socket's mode keeps others out already; opened to all, the kernel's word on who connects must do.
+    await chmod(world.dataDir, 0o755)
     await chmod(join(world.dataDir, 'run'), 0o755)
     await chmod(world.program.socket, 0o666)
     expect(await connectAs(65_534, world.program.socket)).toBe('refused')
     await chmod(world.program.socket, 0o600)
     await chmod(join(world.dataDir, 'run'), 0o700)
+    await chmod(world.dataDir, 0o700)
   })
 
   test('a second launcher on the same data directory', async () => {
@@ -248,7 +251,7 @@ describe.skipIf(cannotRun)('removing trees', () => {
 
   test('has nothing to do for what is absent', async () => {
     await world.launcher.removeTree('sandboxes/absent')
-    await world.launcher.removeTree('images/absent/deeper')
+    await world.launcher.removeTree('sandboxes/absent/deeper')
     await world.launcher.removeTree('trash/absent')
   })
 

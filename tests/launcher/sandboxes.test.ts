@@ -60,7 +60,10 @@ describe.skipIf(cannotRun)('sandboxes', () => {
     const before = await world.traces()
     const plan = world.plan({ root: { kind: 'overlay', lowers: [world.lower, 'images/none'] } })
     await world.launcher.makeSandboxDirs(plan.id)
-    await expect(world.launcher.start(plan)).rejects.toThrow('images/none')
+    await expect(world.launcher.start(plan)).rejects.toMatchObject({
+      step: 'layer',
+      errno: constants.errno.ENOENT,
+    })
     expect(await world.traces()).toEqual(before)
     expect(await world.launcher.list()).toEqual([])
   })
@@ -144,6 +147,17 @@ describe.skipIf(cannotRun)('sandboxes', () => {
       await world.launcher.removeTree(`sandboxes/${id}`)
     }
     expect(await world.traces()).toEqual(before)
+  })
+
+  test('keep their files from other users of the host', async () => {
+    const { id } = await world.start()
+    for (const [path, mode] of [
+      ['sandboxes', 0o750],
+      [`sandboxes/${id}`, 0o700],
+      ['trash', 0o750],
+    ] as const)
+      expect((await stat(join(world.dataDir, path))).mode & 0o777, path).toBe(mode)
+    await world.launcher.delete(id)
   })
 
   test('get what an image has not: a name for themselves', async () => {

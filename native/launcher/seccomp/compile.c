@@ -11,6 +11,7 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,7 +34,7 @@
 #error "this architecture has no seccomp profile yet"
 #endif
 
-enum { MAX_VALUES = 8, MAX_CONDITIONS = 2, MAX_RULES = 1024 };
+enum { MAX_VALUES = 8, MAX_CONDITIONS = 3, MAX_RULES = 1024 };
 
 enum op { OP_UNUSED, OP_IN, OP_NOT, OP_NONE };
 

@@ -876,13 +876,22 @@ static const struct rule RULES[] = {
     {.name = "getrandom", .number = __NR_getrandom, .error = 0},
 #endif
 #ifdef __NR_socket
-    {.name = "socket", .number = __NR_socket, .error = 0, .conditions = {{.op = OP_IN, .index = 0, .count = 3, .values = {AF_UNIX, AF_INET, AF_INET6}}}},
+    {.name = "socket", .number = __NR_socket, .error = 0, .conditions = {{.op = OP_IN, .index = 0, .count = 1, .values = {AF_UNIX}}}},
+#endif
+#ifdef __NR_socketpair
+    {.name = "socketpair", .number = __NR_socketpair, .error = 0, .conditions = {{.op = OP_IN, .index = 0, .count = 1, .values = {AF_UNIX}}}},
+#endif
+#ifdef __NR_socket
+    {.name = "socket", .number = __NR_socket, .error = 0, .conditions = {{.op = OP_IN, .index = 0, .count = 2, .values = {AF_INET, AF_INET6}}, {.op = OP_IN, .index = 1, .count = 8, .values = {SOCK_STREAM, SOCK_STREAM | SOCK_CLOEXEC, SOCK_STREAM | SOCK_NONBLOCK, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, SOCK_DGRAM, SOCK_DGRAM | SOCK_CLOEXEC, SOCK_DGRAM | SOCK_NONBLOCK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK}}, {.op = OP_IN, .index = 2, .count = 5, .values = {IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6}}}},
 #endif
 #ifdef __NR_socket
     {.name = "socket", .number = __NR_socket, .error = 0, .conditions = {{.op = OP_IN, .index = 0, .count = 1, .values = {AF_NETLINK}}, {.op = OP_IN, .index = 2, .count = 1, .values = {NETLINK_ROUTE}}}},
 #endif
 #ifdef __NR_socket
     {.name = "socket", .number = __NR_socket, .error = EAFNOSUPPORT, .otherwise = true},
+#endif
+#ifdef __NR_socketpair
+    {.name = "socketpair", .number = __NR_socketpair, .error = EAFNOSUPPORT, .otherwise = true},
 #endif
 #ifdef __NR_ioctl
     {.name = "ioctl", .number = __NR_ioctl, .error = 0, .conditions = {{.op = OP_NOT, .index = 1, .count = 1, .values = {TIOCSTI}}}},

@@ -89,11 +89,7 @@ export async function execute(
     execution === undefined
       ? launch.first(body, life.signal)
       : attachStream(client, execution, life.signal)(execution, offset)
-  const followed: AsyncIterable<Followed[]> = follow(
-    open,
-    { offset: 0, repeatable: launch.repeatable },
-    life.signal,
-  )
+  const followed = life.watch(follow(open, { offset: 0, repeatable: launch.repeatable }, life.signal))
   const collected = collect(followed, options, (execution) => {
     life.started(execution.id)
     resources = launch.resources(execution.sandboxId)
@@ -106,9 +102,8 @@ export async function execute(
     const { execution, output } = await Promise.race([collected, life.failure])
     return new ExecResult(execution, output, await resources)
   } catch (error) {
-    // A callback that threw leaves a command that nobody follows.
-    await life.end()
     collected.catch(() => {})
+    await life.end()
     throw error
   } finally {
     options.signal?.removeEventListener('abort', stop)
@@ -125,22 +120,14 @@ class Life {
   readonly #leavingEnds: boolean
   readonly #stream = new AbortController()
   readonly #feed = new AbortController()
-  #execution: string | undefined
-  #known: (id: string) => void = () => {}
-  readonly #id: Promise<string>
-  #fail: (error: unknown) => void = () => {}
-  /** Rejects when the command is abandoned. */
-  readonly failure: Promise<never>
+  /** The id once it is known; undefined when the stream failed, for then there is nothing for us to end. */
+  readonly #execution = deferred<string | undefined>()
+  readonly #failure = deferred<never>()
+  #failed = false
 
   constructor(client: Client, leavingEnds: boolean) {
     this.#client = client
     this.#leavingEnds = leavingEnds
-    this.#id = new Promise((resolve) => {
-      this.#known = resolve
-    })
-    this.failure = new Promise((_, reject) => {
-      this.#fail = reject
-    })
     this.failure.catch(() => {})
   }
 
@@ -152,9 +139,28 @@ class Life {
     return this.#feed.signal
   }
 
+  /** Rejects when the command is abandoned. */
+  get failure(): Promise<never> {
+    return this.#failure.promise
+  }
+
+  /** Passes the stream on and remembers its failure: a command whose connection was lost goes on. */
+  async *watch(followed: AsyncIterable<Followed[]>): AsyncGenerator<Followed[], void, undefined> {
+    let over = false
+    try {
+      for await (const batch of followed) yield batch
+      over = true
+    } catch (error) {
+      over = true
+      this.#failed = true
+      throw error
+    } finally {
+      if (over) this.#execution.resolve(undefined)
+    }
+  }
+
   started(id: string): void {
-    this.#execution = id
-    this.#known(id)
+    this.#execution.resolve(id)
   }
 
   feed(pump: Promise<void>): void {
@@ -164,27 +170,46 @@ class Life {
   }
 
   stop(error: unknown): void {
-    this.#fail(error)
+    this.#failure.reject(error)
   }
 
-  /** Ends the command, in bounded time. An answer to the start may still be on its way; its id is needed. */
+  /**
+   * Ends a command that was aborted, or that a failed callback or input left alone, in bounded time. The answer to
+   * the start may still be on its way; the id in it is needed.
+   */
   async end(): Promise<void> {
-    if (this.#leavingEnds) return this.#stream.abort()
-    const deadline = AbortSignal.timeout(ABORT_DEADLINE)
-    const kill = async () => {
-      const execution = this.#execution ?? (await this.#id)
-      await this.#client.call(
-        'killExecution',
-        { execution, signal: 'SIGKILL', scope: 'tree' },
-        { signal: deadline },
-      )
+    if (!this.#leavingEnds && !this.#failed) {
+      const late = new AbortController()
+      const timer = setTimeout(() => late.abort(), ABORT_DEADLINE)
+      const deadline = new Promise<void>((resolve) => late.signal.addEventListener('abort', () => resolve()))
+      await Promise.race([this.#kill(late.signal), deadline]).catch(() => {})
+      clearTimeout(timer)
     }
-    const late = new Promise<void>((resolve) => deadline.addEventListener('abort', () => resolve()))
-    await Promise.race([kill(), late]).catch(() => {})
     this.#stream.abort()
+  }
+
+  async #kill(signal: AbortSignal): Promise<void> {
+    const execution = await this.#execution.promise
+    if (execution === undefined) return
+    await this.#client.call('killExecution', { execution, signal: 'SIGKILL', scope: 'tree' }, { signal })
   }
 
   close(): void {
     this.#feed.abort()
   }
+}
+
+/** `Promise.withResolvers`, which Node 20 does not have. */
+function deferred<T>(): {
+  promise: Promise<T>
+  resolve: (value: T) => void
+  reject: (error: unknown) => void
+} {
+  let resolve: (value: T) => void = () => {}
+  let reject: (error: unknown) => void = () => {}
+  const promise = new Promise<T>((yes, no) => {
+    resolve = yes
+    reject = no
+  })
+  return { promise, resolve, reject }
 }

@@ -139,9 +139,12 @@ export class Files {
     return this.#client.call('changeMode', { id: this.#id, path, mode, ...rest }, { signal })
   }
 
-  /** Changes owner and group, by number; only root may, so `user` is "root" unless told otherwise. */
+  /**
+   * Changes owner and group, by number. Only root may: say `user: 'root'`, and an absolute path, since a relative one
+   * begins at that user's home.
+   */
   chown(path: string, uid: number, gid: number, options: FileOptions = {}): Promise<void> {
-    const { signal, user = 'root' } = options
-    return this.#client.call('changeOwner', { id: this.#id, path, uid, gid, user }, { signal })
+    const { signal, ...rest } = options
+    return this.#client.call('changeOwner', { id: this.#id, path, uid, gid, ...rest }, { signal })
   }
 }

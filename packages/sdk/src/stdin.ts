@@ -1,5 +1,6 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Client } from './client.ts'
+import { concat } from './transport/transport.ts'
 
 /** What can be sent to a program or a file: text, bytes, or anything that gives them piece by piece. */
 export type Source =
@@ -56,6 +57,37 @@ async function* iterate(
   }
 }
 
+/** Pieces smaller than this are joined with those that follow at once: each costs a passage to the program. */
+const SMALL = 16_384
+
+/** Joins small pieces that come without a pause; one that comes alone waits a millisecond at most. */
+async function* joined(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  const iterator = pieces[Symbol.asyncIterator]()
+  let next = iterator.next()
+  try {
+    for (let first = await next; !first.done; first = await next) {
+      const parts = [first.value]
+      let size = first.value.length
+      next = iterator.next()
+      const pause = afterThisTurn()
+      while (size < SMALL) {
+        const following = await Promise.race([next, pause])
+        if (!following || following.done) break
+        parts.push(following.value)
+        size += following.value.length
+        next = iterator.next()
+      }
+      yield concat(parts)
+    }
+  } finally {
+    next.catch(() => {})
+    // Not awaited: a source that is waiting for its next piece answers only then.
+    void Promise.resolve(iterator.return?.()).catch(() => {})
+  }
+}
+
+const afterThisTurn = (): Promise<undefined> => new Promise((resolve) => setTimeout(resolve, 0, undefined))
+
 /** Bytes that a source may give before they are sent in one piece, where uploads are not streamed. */
 const PIECE = 262_144
 
@@ -72,9 +104,10 @@ export async function pumpStdin(
   signal?: AbortSignal,
 ): Promise<void> {
   try {
-    if (await client.streamsUploads()) await writeStdin(client, execution, bytesOf(source), true, signal)
+    if (await client.streamsUploads())
+      await writeStdin(client, execution, joined(bytesOf(source)), true, signal)
     else {
-      for await (const piece of bytesOf(source))
+      for await (const piece of joined(bytesOf(source)))
         for (let at = 0; at < piece.length; at += PIECE)
           await writeStdin(client, execution, piece.subarray(at, at + PIECE), false, signal)
       await writeStdin(client, execution, new Uint8Array(), true, signal)

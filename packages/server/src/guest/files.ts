@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import { SandboxError } from '@caisson/protocol/errors'
 import { type FieldBuilder, type Fields, fields } from '@caisson/protocol/frame-codec'
 import { Field, FrameType } from '@caisson/protocol/frames'
@@ -35,21 +36,32 @@ export class Files implements GuestFiles {
     options: User & { mode?: number; parents?: boolean },
     signal?: AbortSignal,
   ) {
+    const created = options.parents === true ? await this.#makeParent(path, options, signal) : []
     const payload = ofPath(path, options)
     if (options.mode !== undefined) payload.u64(Field.MODE, options.mode)
-    flag(payload, Field.PARENTS, options.parents)
     const request = new WriteRequest(this.#connection, this.#slots, context(path, options))
     const written = request.begin(FrameType.FILE_WRITE, payload.encode(), signal)
     // A failure of the request ends the sending as well, and is what the caller gets.
     const sent = request.send(data).catch((error) => request.cancel(error))
-    const result = await written
+    const stat = await written
     await sent
-    return result
+    return { stat, created }
+  }
+
+  /** A request of its own, because the answer to a write does not tell what was created for it. */
+  #makeParent(path: string, options: User, signal: AbortSignal | undefined): Promise<string[]> {
+    const parent = dirname(path)
+    if (parent === '/' || parent === '.') return Promise.resolve([])
+    return this.mkdir(
+      parent,
+      { ...(options.user !== undefined && { user: options.user }), parents: true },
+      signal,
+    )
   }
 
   async stat(path: string, options: User & { follow?: boolean }, signal?: AbortSignal) {
     const payload = flag(ofPath(path, options), Field.FOLLOW, options.follow)
-    return readStat(await this.#request(FrameType.FILE_STAT, path, options, payload, signal))
+    return this.#request(FrameType.FILE_STAT, path, options, payload, readStat, signal)
   }
 
   async list(path: string, options: User, signal?: AbortSignal) {
@@ -60,40 +72,45 @@ export class Files implements GuestFiles {
   async mkdir(path: string, options: User & { mode?: number; parents?: boolean }, signal?: AbortSignal) {
     const payload = flag(ofPath(path, options), Field.PARENTS, options.parents)
     if (options.mode !== undefined) payload.u64(Field.MODE, options.mode)
-    return (await this.#request(FrameType.FILE_MKDIR, path, options, payload, signal)).strings(Field.CREATED)
+    const created = (answer: Fields) => answer.strings(Field.CREATED)
+    return this.#request(FrameType.FILE_MKDIR, path, options, payload, created, signal)
   }
 
   async rename(from: string, to: string, options: User, signal?: AbortSignal) {
     const payload = ofPath(from, options).string(Field.TARGET, to)
-    await this.#request(FrameType.FILE_RENAME, from, options, payload, signal)
+    await this.#request(FrameType.FILE_RENAME, from, options, payload, nothing, signal)
   }
 
   async remove(path: string, options: User & { recursive?: boolean }, signal?: AbortSignal) {
     const payload = flag(ofPath(path, options), Field.RECURSIVE, options.recursive)
-    await this.#request(FrameType.FILE_REMOVE, path, options, payload, signal)
+    await this.#request(FrameType.FILE_REMOVE, path, options, payload, nothing, signal)
   }
 
   async chmod(path: string, mode: number, options: User, signal?: AbortSignal) {
     const payload = ofPath(path, options).u64(Field.MODE, mode)
-    await this.#request(FrameType.FILE_CHMOD, path, options, payload, signal)
+    await this.#request(FrameType.FILE_CHMOD, path, options, payload, nothing, signal)
   }
 
   async chown(path: string, uid: number, gid: number, options: User, signal?: AbortSignal) {
     const payload = ofPath(path, options).u64(Field.UID, uid).u64(Field.GID, gid)
-    await this.#request(FrameType.FILE_CHOWN, path, options, payload, signal)
+    await this.#request(FrameType.FILE_CHOWN, path, options, payload, nothing, signal)
   }
 
-  #request(
+  #request<T>(
     type: FrameType,
     path: string,
     options: User,
     payload: FieldBuilder,
+    read: (answer: Fields) => T,
     signal: AbortSignal | undefined,
-  ): Promise<Fields> {
-    const request = new SimpleRequest(this.#connection, this.#slots, context(path, options))
+  ): Promise<T> {
+    const request = new SimpleRequest(this.#connection, this.#slots, context(path, options), read)
     return request.begin(type, payload.encode(), signal)
   }
 }
+
+/** Most answers say no more than that it is done. */
+function nothing(): void {}
 
 function context(path: string, options: User): FileContext {
   return { path, user: options.user ?? 'root' }

@@ -4,7 +4,7 @@ import type { Connection } from './connection.ts'
 import type { OutputSink } from './guest.ts'
 
 /** Kept bytes are acknowledged when they are this many, … */
-const ACK_BYTES = LIMITS.WINDOW / 4
+const ACK_BYTES = LIMITS.WINDOW / 2
 /** … or after so many quiet milliseconds, so that the agent can give its buffer back. */
 const ACK_IDLE_MS = 20
 /** While a write is under way, pieces up to this size are joined: a program that prints byte by byte costs little. */

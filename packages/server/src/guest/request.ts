@@ -112,11 +112,19 @@ export abstract class Request<T> implements StreamHandler {
 }
 
 /** A request that is answered by one OK. */
-export class SimpleRequest extends Request<Fields> {
+export class SimpleRequest<T> extends Request<T> {
+  readonly #read: (answer: Fields) => T
+
+  /** @param read makes the result of the answer; what it refuses is a breach of the protocol. */
+  constructor(connection: Connection, slots: Slots, context: FileContext, read: (answer: Fields) => T) {
+    super(connection, slots, context)
+    this.#read = read
+  }
+
   protected override take(frame: Frame): void {
     if (frame.type !== FrameType.OK) this.unexpected(frame)
-    const answer = parseFields(frame.payload)
+    const result = this.#read(parseFields(frame.payload))
     this.finish()
-    this.answer(answer)
+    this.answer(result)
   }
 }

@@ -1,22 +1,16 @@
-import { encodeFrame, type Fields, parseFields } from '@caisson/protocol/frame-codec'
-import { Field, type Frame, FrameType } from '@caisson/protocol/frames'
+import { encodeFrame, parseFields } from '@caisson/protocol/frame-codec'
+import { type Frame, FrameType } from '@caisson/protocol/frames'
 import type { FileStat } from './guest.ts'
 import { Request } from './request.ts'
 import { readStat } from './stat.ts'
 import { WindowSender } from './window.ts'
 
-export interface Written {
-  stat: FileStat
-  created: string[]
-}
-
 /** Replaces a file: the agent says it is ready, takes the bytes, and answers once they are in place. */
-export class WriteRequest extends Request<Written> {
+export class WriteRequest extends Request<FileStat> {
   readonly #ready = Promise.withResolvers<void>()
   #sender: WindowSender | null = null
   #isReady = false
   #isSent = false
-  readonly #created: string[] = []
 
   /** Sends the contents; resolves when all is sent. `begin`'s promise tells the success. */
   async send(data: AsyncIterable<Uint8Array> | Uint8Array): Promise<void> {
@@ -30,8 +24,9 @@ export class WriteRequest extends Request<Written> {
 
   protected override take(frame: Frame): void {
     if (frame.type === FrameType.ACK && this.#sender !== null) this.#sender.acknowledge(frame.payload)
-    else if (frame.type === FrameType.OK && this.#isReady === this.#isSent)
-      this.#onOk(parseFields(frame.payload))
+    else if (frame.type === FrameType.OK && !this.#isReady) this.#onReady()
+    else if (frame.type === FrameType.OK && this.#isSent)
+      this.#onWritten(readStat(parseFields(frame.payload)))
     else this.unexpected(frame)
   }
 
@@ -40,12 +35,6 @@ export class WriteRequest extends Request<Written> {
     this.#ready.reject(error)
     this.#sender?.fail(error)
     super.failed(error)
-  }
-
-  #onOk(answer: Fields): void {
-    this.#created.push(...answer.strings(Field.CREATED))
-    if (this.#isReady) this.#onWritten(answer)
-    else this.#onReady()
   }
 
   #onReady(): void {
@@ -59,9 +48,8 @@ export class WriteRequest extends Request<Written> {
     this.#ready.resolve()
   }
 
-  #onWritten(answer: Fields): void {
-    const stat = readStat(answer)
+  #onWritten(stat: FileStat): void {
     this.finish()
-    this.answer({ stat, created: this.#created })
+    this.answer(stat)
   }
 }

@@ -72,7 +72,8 @@ export class Launcher {
       const { ok } = await connection.request(Message.START, encodePlan(plan), signal)
       return { pid: ok.u64(Tag.PID) ?? 0, stages: ok.strings(Tag.STAGE).map(parseStage) }
     } catch (error) {
-      if (signal?.aborted) await this.delete(plan.id)
+      // A worker that outlives its launcher finishes the start all the same.
+      if (signal?.aborted || error instanceof LauncherLost) await this.delete(plan.id)
       throw error
     }
   }

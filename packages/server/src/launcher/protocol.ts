@@ -66,7 +66,7 @@ export const Tag = {
   ID_BASE: 6,
   /** 1 = overlay over LOWERs with `sandboxes/<id>/{upper,work}`, 2 = the directory `sandboxes/<id>/rootfs`. */
   ROOT_KIND: 7,
-  /** Path relative to the data directory, beneath `images/`. */
+  /** `images/<path>`: a path beneath the images directory. */
   LOWER: 8,
   /** Bytes. */
   MEMORY: 9,

@@ -5,13 +5,15 @@ import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Fields } from '@caisson/protocol/frame-codec'
-import { LauncherConnection } from './connection.ts'
+import { LauncherConnection, LauncherLost } from './connection.ts'
 
 /** Where the launcher and what it needs are; absolute paths. Its command line is made of these. */
 export interface LauncherProgram {
   program: string
   socket: string
   dataDir: string
+  /** What `images/` in a plan's layers stands for. */
+  imagesDir: string
   agent: string
   crun: string
   /** Compiled filter, made by the build. */
@@ -30,33 +32,32 @@ const START_TIMEOUT_MS = 15_000
 
 /** The command that starts the launcher, program first. */
 export function launcherCommand(p: LauncherProgram): string[] {
-  const command = [
-    p.program,
-    '--socket',
-    p.socket,
-    '--data-dir',
-    p.dataDir,
-    '--agent',
-    p.agent,
-    '--crun',
-    p.crun,
-  ]
-  command.push('--seccomp', p.seccomp, '--instance', p.instance)
-  if (p.allowUid !== undefined) command.push('--allow-uid', String(p.allowUid))
-  return command
+  const options = {
+    socket: p.socket,
+    'data-dir': p.dataDir,
+    'images-dir': p.imagesDir,
+    agent: p.agent,
+    crun: p.crun,
+    seccomp: p.seccomp,
+    instance: p.instance,
+    ...(p.allowUid !== undefined && { 'allow-uid': String(p.allowUid) }),
+  }
+  return [p.program, ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])]
 }
 
 /** Connects to the launcher; when none answers, starts one that outlives this process. Which of two wins is the launcher's lock to decide. */
 export async function startLauncher(program: LauncherProgram, onEvent: OnEvent): Promise<LauncherConnection> {
   const running = await tryConnect(program.socket, onEvent)
-  if (running) return running
-  if (process.getuid?.() !== 0) {
-    throw new SandboxError('host_not_ready', {
-      what: 'the launcher does not run, and this server is not root and cannot start it',
-      fix: `As root, run: ${launcherCommand({ ...program, allowUid: process.getuid?.() ?? 0 }).join(' ')}`,
-    })
-  }
-  return await spawnAndConnect(program, onEvent)
+  if (typeof running === 'object') return running
+  if (process.getuid?.() === 0) return await spawnAndConnect(program, onEvent)
+  const command = launcherCommand({ ...program, allowUid: process.getuid?.() ?? 0 }).join(' ')
+  throw new SandboxError('host_not_ready', {
+    what:
+      running === 'absent'
+        ? 'the launcher does not run, and this server is not root and cannot start it'
+        : 'the launcher closes the connection: it serves another user, or too many connections',
+    fix: `As root, run: ${command}`,
+  })
 }
 
 async function spawnAndConnect(program: LauncherProgram, onEvent: OnEvent): Promise<LauncherConnection> {
@@ -67,7 +68,7 @@ async function spawnAndConnect(program: LauncherProgram, onEvent: OnEvent): Prom
   for (let pause = 2; Date.now() < deadline; pause = Math.min(pause * 2, 50)) {
     await sleep(pause)
     const connection = await tryConnect(program.socket, onEvent)
-    if (connection) return connection
+    if (typeof connection === 'object') return connection
     // The other one that it found may have been dying: without a socket already, not yet without its lock.
     if (child.ended === RUNNING_ALREADY) child = spawnDetached(program, logPath)
     else if (child.ended !== null) break
@@ -96,22 +97,20 @@ function spawnDetached(program: LauncherProgram, logPath: string): { ended: numb
   return state
 }
 
-/** Null when nothing listens. */
-async function tryConnect(path: string, onEvent: OnEvent): Promise<LauncherConnection | null> {
+/** `absent` when nothing listens; `closed` when it closes without a greeting, because it is dying or refuses this client. */
+async function tryConnect(path: string, onEvent: OnEvent): Promise<LauncherConnection | 'absent' | 'closed'> {
   try {
     return await LauncherConnection.open(path, onEvent)
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT' || code === 'ECONNREFUSED') return null
-    if (code === 'EACCES')
-      throw new SandboxError(
-        'host_not_ready',
-        {
-          what: 'this user may not use the launcher',
-          fix: 'Start it with --allow-uid and the uid of the server.',
-        },
-        { cause: error },
-      )
-    throw error
+    if (code === 'ENOENT' || code === 'ECONNREFUSED') return 'absent'
+    if (error instanceof LauncherLost || code === 'ECONNRESET' || code === 'EPIPE') return 'closed'
+    if (code !== 'EACCES') throw error
+    const fix = 'Start it with --allow-uid and the uid of the server.'
+    throw new SandboxError(
+      'host_not_ready',
+      { what: 'this user may not use the launcher', fix },
+      { cause: error },
+    )
   }
 }

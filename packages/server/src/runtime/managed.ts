@@ -61,7 +61,7 @@ export class ManagedDriver implements Driver {
 
   /** Opens the driver once; after a failure the next call tries again. */
   open(signal?: AbortSignal): Promise<void> {
-    this.#opened ??= this.#bounded('open', '', (either) => this.#driver.open(either), signal).catch(
+    this.#opened ??= this.#bounded('open', null, (either) => this.#driver.open(either), signal).catch(
       (error) => {
         this.#opened = null
         throw error
@@ -92,7 +92,7 @@ export class ManagedDriver implements Driver {
 
   async list(signal?: AbortSignal): Promise<Found[]> {
     await this.open()
-    return this.#bounded('list', '', (either) => this.#driver.list(either), signal)
+    return this.#bounded('list', null, (either) => this.#driver.list(either), signal)
   }
 
   onEnded(listener: (ended: Ended) => void): () => void {
@@ -136,26 +136,31 @@ export class ManagedDriver implements Driver {
       if (this.#tails.get(id) === tail) this.#tails.delete(id)
     })
     this.#tails.set(id, tail)
-    const tracked = async (limit: AbortSignal) => work(limit).finally(over.resolve)
-    return before.then(() => this.#bounded(step, id, tracked, signal, over.resolve))
+    let begun = false
+    const tracked = async (limit: AbortSignal) => {
+      begun = true
+      return work(limit).finally(over.resolve)
+    }
+    const turn = before.then(() => this.#bounded(step, id, tracked, signal))
+    return turn.finally(() => {
+      if (!begun) over.resolve()
+    })
   }
 
-  /** @param unused is called when the step was never begun. */
+  /** @param id null: the step is not about one sandbox. */
   async #bounded<T>(
     step: Step,
-    id: string,
+    id: string | null,
     work: (limit: AbortSignal) => Promise<T>,
     signal?: AbortSignal,
-    unused?: () => void,
   ): Promise<T> {
     const deadline = AbortSignal.timeout(this.#deadlines[step])
     const limit = signal === undefined ? deadline : AbortSignal.any([signal, deadline])
     const began = performance.now()
     const facts = () => ({ driver: this.name, step, sandbox: id, ms: Math.round(performance.now() - began) })
     try {
-      if (limit.aborted || (id !== '' && !ID.test(id))) unused?.()
+      if (id !== null && !ID.test(id)) throw new TypeError(`"${id}" cannot be the id of a sandbox`)
       limit.throwIfAborted()
-      if (id !== '' && !ID.test(id)) throw new TypeError(`"${id}" cannot be the id of a sandbox`)
       const result = await unlessAborted(work(limit), limit)
       this.#log?.debug(facts(), 'driver step')
       return result
@@ -168,13 +173,15 @@ export class ManagedDriver implements Driver {
 
   #explain(
     step: Step,
-    id: string,
+    id: string | null,
     cause: unknown,
     signal: AbortSignal | undefined,
     deadline: AbortSignal,
   ): SandboxError {
     if (cause instanceof SandboxError) return cause
-    if (signal?.aborted) return new SandboxError('aborted', { what: `${step} ${id}`.trim() }, { cause })
+    const sandbox = id ?? ''
+    const what = `${step} ${sandbox}`.trim()
+    if (signal?.aborted) return new SandboxError('aborted', { what }, { cause })
     const late = deadline.aborted ? `it took longer than ${this.#deadlines[step]} ms` : null
     const reason = late ?? (cause instanceof Error ? cause.message : String(cause))
     switch (step) {
@@ -185,11 +192,11 @@ export class ManagedDriver implements Driver {
           { cause },
         )
       case 'start':
-        return new SandboxError('create_failed', { sandbox: id, stage: this.name, reason }, { cause })
+        return new SandboxError('create_failed', { sandbox, stage: this.name, reason }, { cause })
       case 'connect':
-        return new SandboxError('agent_lost', { sandbox: id, reason }, { cause })
+        return new SandboxError('agent_lost', { sandbox, reason }, { cause })
       default:
-        return new SandboxError('internal', { request: `${step} ${id}: ${reason}`.trim() }, { cause })
+        return new SandboxError('internal', { request: `${what}: ${reason}` }, { cause })
     }
   }
 }

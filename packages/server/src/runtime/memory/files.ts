@@ -140,9 +140,9 @@ class Writing implements Transfer {
 
   constructor(tree: MemoryTree, wire: Wire, stream: number, path: string, request: Fields, uid: number) {
     const parent = path.replace(/\/+[^/]*\/*$/, '') || '/'
-    const made = request.u64(Field.PARENTS) === 1 ? tree.mkdir(parent, 0o755, uid, true) : []
+    if (request.u64(Field.PARENTS) === 1) tree.mkdir(parent, 0o755, uid, true)
     tree.directory(parent)
-    wire.send(encodeFrame(FrameType.OK, stream, fields().strings(Field.CREATED, made).encode()))
+    wire.send(encodeFrame(FrameType.OK, stream))
     this.#finish = (data) => {
       const answer = statFields(tree.write(path, data, request.u64(Field.MODE), uid))
       wire.send(encodeFrame(FrameType.OK, stream, answer.encode()))

@@ -3,7 +3,13 @@ import { constants } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Limits, RootPlan, SandboxPlan, Stage } from '../../core/plan.ts'
-import { type Hierarchy, type LaunchedSandbox, type Launcher, LauncherError } from '../../launcher/client.ts'
+import {
+  type Hierarchy,
+  type LaunchedSandbox,
+  type Launcher,
+  LauncherError,
+  LauncherLost,
+} from '../../launcher/client.ts'
 import type { Driver, Ended, Found, Usage } from '../driver.ts'
 import { toLaunchPlan } from './plan.ts'
 import { requireGoodCrun } from './probe.ts'
@@ -46,8 +52,9 @@ export class OciDriver implements Driver {
       const { stages } = await this.#launcher.start(toLaunchPlan(plan), signal)
       return stages
     } catch (error) {
-      if (!(error instanceof LauncherError)) throw error
-      const details = { sandbox: plan.id, stage: error.step, reason: error.message }
+      if (!(error instanceof LauncherError || error instanceof LauncherLost)) throw error
+      const stage = error instanceof LauncherError ? error.step : 'launcher'
+      const details = { sandbox: plan.id, stage, reason: error.message }
       throw new SandboxError('create_failed', details, { cause: error })
     }
   }

@@ -1,0 +1,83 @@
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os'
+
+const MIB = 1024 * 1024
+
+/** What was measured on; the load tells what else was going on. */
+export function machineLine(): string {
+  const model = cpus()[0]?.model ?? 'unknown CPU'
+  const load = loadavg().map((value) => value.toFixed(1))
+  return [
+    `${availableParallelism()} × ${model}`,
+    `${Math.round(totalmem() / 1024 ** 3)} GiB`,
+    `Linux ${release()}`,
+    `Node ${process.versions.node}`,
+    versionOf('crun'),
+    `load ${load.join(' ')}`,
+  ].join(' · ')
+}
+
+/** The first line of `<program> --version`. */
+export function versionOf(program: string): string {
+  try {
+    return execFileSync(program, ['--version'], { encoding: 'utf8' }).split('\n', 1)[0] ?? program
+  } catch {
+    return `no ${program}`
+  }
+}
+
+/** MiB by the name that /proc/meminfo gives. */
+export function memoryInfo(): Record<'MemAvailable' | 'SUnreclaim' | 'SReclaimable', number> {
+  const text = readFileSync('/proc/meminfo', 'utf8')
+  const of = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(text)?.[1]) / 1024
+  return { MemAvailable: of('MemAvailable'), SUnreclaim: of('SUnreclaim'), SReclaimable: of('SReclaimable') }
+}
+
+/** Resident MiB of a process now, and the most since `resetPeak`. */
+export function residentSize(pid: number): { now: number; peak: number } {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8')
+  const of = (name: string) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(text)?.[1]) / 1024
+  return { now: of('VmRSS'), peak: of('VmHWM') }
+}
+
+/** The id of the mount namespace: equal ids share their mounts. */
+export const countMounts = (): number =>
+  readFileSync('/proc/self/mountinfo', 'utf8').trimEnd().split('\n').length
+
+/** CPU seconds that a process has used. */
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / 100
+}
+
+/** Mount points of every cgroup hierarchy. */
+export function cgroupMounts(): { path: string; controllers: string[]; v2: boolean }[] {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => / (\/\S*) \S+ .*- (cgroup2?) \S+ (\S+)$/.exec(line))
+    .filter((match) => match !== null)
+    .map(([, path = '', type, options = '']) => ({
+      path,
+      v2: type === 'cgroup2',
+      controllers: type === 'cgroup2' ? wordsOf(`${path}/cgroup.controllers`) : options.split(','),
+    }))
+}
+
+function wordsOf(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8').trim().split(' ').filter(Boolean)
+  } catch {
+    return []
+  }
+}
+
+export function entries(path: string): string[] {
+  try {
+    return readdirSync(path)
+  } catch {
+    return []
+  }
+}
+
+export const toMiB = (bytes: number): number => bytes / MIB

@@ -1,0 +1,33 @@
+import type { Peer } from './peers/peer.ts'
+
+const WARM_UP = 3
+
+/**
+ * Takes turns, so that whatever else the machine does hits all alike; who begins changes from round to round. Each
+ * runs three times beforehand, uncounted. Ends early when the time is up.
+ *
+ * @returns samples by name, in milliseconds
+ */
+export async function interleave(
+  subjects: readonly Peer[],
+  rounds: number,
+  budgetMs: number,
+): Promise<Record<string, number[]>> {
+  const series: Record<string, number[]> = Object.fromEntries(subjects.map(({ name }) => [name, []]))
+  const end = performance.now() + budgetMs
+  for (let round = -WARM_UP; round < rounds && performance.now() < end; round++) {
+    for (let i = 0; i < subjects.length; i++) {
+      const { name, run } = subjects[(i + round + WARM_UP) % subjects.length]!
+      const ms = await run()
+      if (round >= 0) series[name]!.push(ms)
+    }
+  }
+  return series
+}
+
+/** Milliseconds that `work` takes, beside what it gives. */
+export async function timed<T>(work: () => Promise<T>): Promise<{ ms: number; result: T }> {
+  const since = performance.now()
+  const result = await work()
+  return { ms: performance.now() - since, result }
+}

@@ -1,0 +1,55 @@
+import { mkdir, mkdtemp } from 'node:fs/promises'
+import { join } from 'node:path'
+import { versionOf } from '../host.ts'
+import { baseRoot } from '../server.ts'
+import { Timer } from '../timer.ts'
+import { bubblewrapPeer } from './bubblewrap.ts'
+import { type Captured, captureConfiguration } from './configuration.ts'
+import { CrunPeers } from './crun.ts'
+import { EnginePeers } from './engine.ts'
+import { PeerGroups } from './groups.ts'
+import type { Peers } from './peer.ts'
+
+const CRUN = '/usr/bin/crun'
+const BWRAP = '/usr/bin/bwrap'
+/** By full name: a client of another docker may shadow the one of the system. */
+const ENGINES = ['/usr/bin/podman', '/usr/bin/docker']
+
+/** Readies every peer that this machine has. */
+export async function openPeers(workDir: string): Promise<Peers> {
+  await using stack = new AsyncDisposableStack()
+  const dir = await mkdtemp(join(workDir, 's-'))
+  const captured = await captureConfiguration(workDir, CRUN)
+  const [upper, work, target] = await Promise.all(
+    ['upper', 'work', 'root'].map(async (name) => {
+      await mkdir(join(dir, name))
+      return join(dir, name)
+    }),
+  )
+  const overlay = { lower: baseRoot(), upper: upper!, work: work!, target: target! }
+  const timer = stack.use(new Timer(dir, overlay))
+  const groups = stack.use(new PeerGroups(dir, captured.limits))
+  const crun = stack.use(await CrunPeers.open(dir, captured, overlay.target, timer, groups))
+  const create = [crun.run]
+  const exec = [crun.exec]
+  const skipped: string[] = []
+  if (versionOf(BWRAP).startsWith('bubblewrap')) create.push(bubblewrapPeer(overlay.target, timer))
+  else skipped.push('bwrap: it is not installed')
+  for (const engine of ENGINES) {
+    try {
+      const peers = stack.use(await EnginePeers.open(engine, baseRoot(), engineLimits(captured), timer))
+      create.push(peers.run)
+      exec.push(peers.exec)
+    } catch (error) {
+      skipped.push(`${engine}: ${(error as Error).message}`)
+    }
+  }
+  const resources = stack.move()
+  return { create, exec, skipped, [Symbol.asyncDispose]: () => resources.disposeAsync() }
+}
+
+const engineLimits = ({ limits }: Captured): string[] => [
+  ...['--memory', `${limits.memoryBytes}b`],
+  ...['--cpus', `${limits.cpuMillis / 1000}`],
+  ...['--pids-limit', `${limits.pids}`],
+]
