@@ -38,7 +38,8 @@ export function footprint(dataDir: string): Footprint {
 export async function destroyDataDirectory(dataDir: string): Promise<void> {
   await endAll(() => processesNaming(dataDir))
   const groups = groupsOf(dataDir)
-  const members = () => groups.flatMap((group) => directories(group).flatMap((name) => processesIn(join(group, name))))
+  const members = () =>
+    groups.flatMap((group) => directories(group).flatMap((name) => processesIn(join(group, name))))
   await endAll(members, ['SIGKILL'])
   for (const group of groups) {
     for (const name of directories(group)) rmdirSync(join(group, name))
@@ -47,7 +48,10 @@ export async function destroyDataDirectory(dataDir: string): Promise<void> {
   await rm(dataDir, { recursive: true, force: true })
 }
 
-async function endAll(find: () => number[], signals: NodeJS.Signals[] = ['SIGTERM', 'SIGKILL']): Promise<void> {
+async function endAll(
+  find: () => number[],
+  signals: NodeJS.Signals[] = ['SIGTERM', 'SIGKILL'],
+): Promise<void> {
   for (const signal of signals) {
     for (const pid of find()) kill(pid, signal)
     for (const end = Date.now() + END_MS; Date.now() < end; await sleep(20)) if (find().length === 0) return

@@ -55,7 +55,9 @@ export class BenchServer implements AsyncDisposable {
       )
       if (ready) return
       if (this.#child.exitCode !== null || Date.now() > end)
-        throw new Error(`the server did not become ready:\n${readFileSync(join(this.dataDir, 'log'), 'utf8')}`)
+        throw new Error(
+          `the server did not become ready:\n${readFileSync(join(this.dataDir, 'log'), 'utf8')}`,
+        )
     }
   }
 

@@ -16,4 +16,10 @@ export function summarize(samples: readonly number[]): Summary {
 
 /** A few digits that matter: "0.83", "12.4", "1840". */
 export const digits = (value: number): string =>
-  Number.isNaN(value) ? '–' : value < 10 ? value.toFixed(2) : value < 100 ? value.toFixed(1) : value.toFixed(0)
+  Number.isNaN(value)
+    ? '–'
+    : value < 10
+      ? value.toFixed(2)
+      : value < 100
+        ? value.toFixed(1)
+        : value.toFixed(0)

@@ -29,7 +29,8 @@ export async function makeWorkDirectory(): Promise<WorkDirectory> {
 }
 
 async function bury(path: string): Promise<void> {
-  for (const name of await readdir(path)) if (name.startsWith('s-')) await destroyDataDirectory(join(path, name))
+  for (const name of await readdir(path))
+    if (name.startsWith('s-')) await destroyDataDirectory(join(path, name))
   await rm(path, { recursive: true, force: true })
 }
 

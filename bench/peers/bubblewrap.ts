@@ -6,6 +6,18 @@ export const bubblewrapPeer = (root: string, timer: Timer): Peer => ({
   name: 'bwrap (no seccomp, no limits)',
   run: () =>
     timer.run({
-      argv: ['bwrap', '--unshare-all', '--die-with-parent', '--bind', root, '/', '--proc', '/proc', '--dev', '/dev', 'true'],
+      argv: [
+        'bwrap',
+        '--unshare-all',
+        '--die-with-parent',
+        '--bind',
+        root,
+        '/',
+        '--proc',
+        '/proc',
+        '--dev',
+        '/dev',
+        'true',
+      ],
     }),
 })

@@ -25,7 +25,10 @@ export class CrunPeers implements AsyncDisposable {
       name: 'crun run',
       run: async () => {
         const name = `run${++count}`
-        const ms = await timer.run({ ...groups.create(name), argv: [...crun, 'run', '--bundle', bundle, name] })
+        const ms = await timer.run({
+          ...groups.create(name),
+          argv: [...crun, 'run', '--bundle', bundle, name],
+        })
         groups.remove(name)
         return ms
       },

@@ -22,7 +22,10 @@ export class EnginePeers implements AsyncDisposable {
     this.#engine = engine
     this.#image = image
     this.#resident = resident
-    this.run = { name: `${engine} run`, run: () => timer.run({ argv: [engine, 'run', '--rm', ...limits, image, 'true'] }) }
+    this.run = {
+      name: `${engine} run`,
+      run: () => timer.run({ argv: [engine, 'run', '--rm', ...limits, image, 'true'] }),
+    }
     this.exec = { name: `${engine} exec`, run: () => timer.run({ argv: [engine, 'exec', resident, 'true'] }) }
   }
 

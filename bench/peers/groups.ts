@@ -35,7 +35,8 @@ export class PeerGroups implements Disposable {
     const writeFiles: Record<string, string> = {}
     for (const { path, controllers, v2 } of this.#parents)
       for (const [controller, file, value] of this.#values(v2))
-        if (controllers.includes(controller) && (v2 || existsSync(join(path, file)))) writeFiles[join(path, name, file)] = value
+        if (controllers.includes(controller) && (v2 || existsSync(join(path, file))))
+          writeFiles[join(path, name, file)] = value
     return { ...this.enter(name), makeDirs: this.#paths(name), writeFiles }
   }
 

@@ -42,7 +42,9 @@ export const burst: Scenario = {
         ...targets,
         { promise: 'bursts: things left behind after delete', value: left.length, limit: 0, unit: '' },
       ],
-      notes: [`Before: ${describe(before)}. ${left.length === 0 ? 'After: the same.' : `More after: ${left.join(', ')}.`}`],
+      notes: [
+        `Before: ${describe(before)}. ${left.length === 0 ? 'After: the same.' : `More after: ${left.join(', ')}.`}`,
+      ],
     }
   },
 }

@@ -36,7 +36,7 @@ export class Agent implements AsyncDisposable {
 
   #status: number | null = 0
 
-  /** `status` is what the agent ends with on SIGTERM; null where the signal itself ends it. */
+  /** `status` is what the agent ends with on SIGTERM; null for what only SIGKILL ends. */
   static async start(
     binary: string,
     args = ['--listen-fd', '3', '--subreaper'],
@@ -75,11 +75,11 @@ export class Agent implements AsyncDisposable {
     return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))![1])
   }
 
-  /** Exit status after SIGTERM. */
+  /** Ends the agent; its exit status. */
   async stop(): Promise<number | null> {
     if (this.#process.exitCode !== null) return this.#process.exitCode
     const exit = once(this.#process, 'exit')
-    this.#process.kill('SIGTERM')
+    this.#process.kill(this.#status === null ? 'SIGKILL' : 'SIGTERM')
     return (await exit)[0]
   }
 

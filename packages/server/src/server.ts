@@ -10,6 +10,7 @@ import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { openParts } from './parts.ts'
 import type { Context } from './sandboxes/context.ts'
+import { watchAgents } from './sandboxes/heartbeat.ts'
 import { createUseCases } from './sandboxes/index.ts'
 import { purgeHourly } from './sandboxes/purge.ts'
 import { Reaper } from './sandboxes/reaper.ts'
@@ -77,6 +78,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   undo.add(() => api.close())
   await reconcile(context)
   undo.add(purgeHourly(context))
+  undo.add(watchAgents(context))
   await api.listeners.listenUnix(join(config.dataDir, 'run/api.sock'))
   const address = config.listen === null ? null : await api.listeners.listenTcp(config.listen)
   readiness = { ready: true }

@@ -9,7 +9,7 @@ import type { RunningExecution } from './running-execution.ts'
 /** Pauses between attempts to reach an agent, in ms; the last one repeats. */
 const RETRY_MS = [20, 50, 100, 250, 500, 1000, 2000, 5000, 10_000]
 /** After so many attempts the sandbox is told to be unresponsive. */
-const PATIENCE = 3
+const PATIENCE = 1
 
 /** Connects to the agent of a sandbox and keeps the connection for as long as the sandbox lives. */
 export async function connectLive(context: Context, live: Live, signal?: AbortSignal): Promise<Guest> {
@@ -66,22 +66,28 @@ export async function follow(context: Context, running: RunningExecution, guest:
   running.follow(await guest.attach(running.record.id, running.output.total, sink))
 }
 
-/** Fails a call to the agent that is not answered in time, so that none hangs; the connection is then made anew. */
-export async function withDeadline<T>(
+/**
+ * Asks the agent, and fails when there is no answer in time, so that no call hangs. The connection is then given up and
+ * made anew: its agent may be stopped, or too short of CPU to greet.
+ */
+export async function ask<T>(
   context: Context,
   live: Live,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (guest: Guest, signal: AbortSignal) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
   const ms = context.config.agentDeadlineMs
   const late = new AbortController()
-  const timer = setTimeout(() => late.abort(), ms)
-  try {
-    return await work(signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]))
-  } catch (error) {
-    if (!late.signal.aborted || signal?.aborted) throw error
+  const tooLate = Promise.withResolvers<never>()
+  const timer = setTimeout(() => {
+    tooLate.reject(live.lost(`no answer within ${ms} ms`))
+    late.abort()
     live.drop()
-    throw live.lost(`no answer within ${ms} ms`)
+  }, ms)
+  const either = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal])
+  try {
+    const answer = (async () => work(await live.guest(), either))()
+    return await Promise.race([answer, tooLate.promise])
   } finally {
     clearTimeout(timer)
   }

@@ -1,5 +1,5 @@
 import type { GuestFiles } from '../guest/guest.ts'
-import { withDeadline } from './connection.ts'
+import { ask } from './connection.ts'
 import type { Context } from './context.ts'
 import type { Live } from './live.ts'
 import { findLive } from './lookup.ts'
@@ -26,12 +26,11 @@ export function fileUseCases(context: Context): FileUseCases {
       const live = await findLive(context, id)
       const end = live.begin(Date.now())
       try {
-        const files = (await live.guest()).files
-        const opened = await withDeadline(
+        const options = { ...user(rest), offset, ...(length !== undefined && { length }) }
+        const opened = await ask(
           context,
           live,
-          (either) =>
-            files.read(path, { ...user(rest), offset, ...(length !== undefined && { length }) }, either),
+          (guest, either) => guest.files.read(path, options, either),
           signal,
         )
         return { stat: opened.stat, data: ending(opened.data, end) }
@@ -84,16 +83,13 @@ function asUser(context: Context, user: string | undefined): { user?: string } {
   return name === null ? {} : { user: name }
 }
 
-/** A request of any length; it counts as activity while it lasts. */
-async function use<T>(
-  context: Context,
-  id: string,
-  work: (files: GuestFiles, live: Live) => Promise<T>,
-): Promise<T> {
+/** A request of any length; it counts as activity while it lasts, and the heartbeat watches over it. */
+async function use<T>(context: Context, id: string, work: (files: GuestFiles) => Promise<T>): Promise<T> {
   const live = await findLive(context, id)
   const end = live.begin(Date.now())
   try {
-    return await work((await live.guest()).files, live)
+    const guest = await ask(context, live, async (reached) => reached)
+    return await work(guest.files)
   } finally {
     end()
     context.reschedule()
@@ -101,12 +97,19 @@ async function use<T>(
 }
 
 /** A request that the agent answers at once, so that a silent agent is noticed. */
-function quick<T>(
+async function quick<T>(
   context: Context,
   id: string,
   work: (files: GuestFiles, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  return use(context, id, (files, live) => withDeadline(context, live, (signal) => work(files, signal)))
+  const live = await findLive(context, id)
+  const end = live.begin(Date.now())
+  try {
+    return await ask(context, live, (guest, signal) => work(guest.files, signal))
+  } finally {
+    end()
+    context.reschedule()
+  }
 }
 
 async function* ending(data: AsyncIterable<Uint8Array>, end: () => void): AsyncGenerator<Uint8Array> {

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Execution } from '@caisson/protocol/resources'
-import { withDeadline } from './connection.ts'
+import { ask } from './connection.ts'
 import type { Context } from './context.ts'
 import type { Live } from './live.ts'
 import { findExecution, showExecution } from './lookup.ts'
@@ -71,8 +71,8 @@ async function send(
   name: string,
   scope: 'leader' | 'group' | 'tree',
 ): Promise<void> {
-  await live.guest()
-  const handle = running.handle
-  if (handle === null) throw new SandboxError('execution_ended', { execution: running.record.id })
-  await withDeadline(context, live, (signal) => handle.signal(name, scope, signal))
+  await ask(context, live, async (_, signal) => {
+    if (running.handle === null) throw new SandboxError('execution_ended', { execution: running.record.id })
+    await running.handle.signal(name, scope, signal)
+  })
 }

@@ -5,7 +5,7 @@ import { assertEnvironment, mergeEnvironment } from '../core/environment.ts'
 import { newId, sha256 } from '../core/ids.ts'
 import type { ExecutionRecord } from '../core/records.ts'
 import type { StartRequest } from '../guest/guest.ts'
-import { withDeadline } from './connection.ts'
+import { ask } from './connection.ts'
 import { type Context, join } from './context.ts'
 import type { Live } from './live.ts'
 import { findLive, showExecution } from './lookup.ts'
@@ -72,10 +72,9 @@ export async function start(
 export async function launch(context: Context, live: Live, running: RunningExecution): Promise<void> {
   const { record } = running
   running.oomKillsBefore = oomKills(context, live.id)
-  const guest = await live.guest()
   const sink = running.sink(() => context.failpoint('exec:output'))
   const request = startRequest(context, live, record)
-  running.follow(await withDeadline(context, live, (signal) => guest.start(request, sink, signal)))
+  running.follow(await ask(context, live, (guest, signal) => guest.start(request, sink, signal)))
   context.failpoint('exec:started')
   record.state = 'running'
   record.startedAt = Date.now()

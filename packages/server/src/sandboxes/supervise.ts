@@ -4,8 +4,8 @@ import type { GuestExit } from '../guest/guest.ts'
 import type { Context } from './context.ts'
 import { killTree } from './kill-execution.ts'
 import type { Live } from './live.ts'
-import type { Outcome, RunningExecution } from './running-execution.ts'
 import { oomKills } from './oom-kills.ts'
+import type { Outcome, RunningExecution } from './running-execution.ts'
 
 /** After the leader's end, output that another process still holds open is awaited only while it moves. */
 const DRAIN_MS = 200
