@@ -36,11 +36,11 @@ export function footprint(dataDir: string): Footprint {
 
 /** Ends whatever belongs to a data directory and removes it. Works after any crash, and a second time. */
 export async function destroyDataDirectory(dataDir: string): Promise<void> {
-  await endAll(() => processesNaming(dataDir))
+  await endProcesses(() => processesNaming(dataDir))
   const groups = groupsOf(dataDir)
   const members = () =>
     groups.flatMap((group) => directories(group).flatMap((name) => processesIn(join(group, name))))
-  await endAll(members, ['SIGKILL'])
+  await endProcesses(members, ['SIGKILL'])
   for (const group of groups) {
     for (const name of directories(group)) rmdirSync(join(group, name))
     if (existsSync(group)) rmdirSync(group)
@@ -48,7 +48,8 @@ export async function destroyDataDirectory(dataDir: string): Promise<void> {
   await rm(dataDir, { recursive: true, force: true })
 }
 
-async function endAll(
+/** Signals what is found, until nothing is. */
+export async function endProcesses(
   find: () => number[],
   signals: NodeJS.Signals[] = ['SIGTERM', 'SIGKILL'],
 ): Promise<void> {
@@ -73,7 +74,8 @@ function directories(path: string): string[] {
     .map((entry) => entry.name)
 }
 
-function processesIn(group: string): number[] {
+/** Members of a cgroup; none when it has gone. */
+export function processesIn(group: string): number[] {
   try {
     return readFileSync(join(group, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number)
   } catch {

@@ -57,7 +57,7 @@ export function cpuSeconds(pid: number): number {
 export function cgroupMounts(): { path: string; controllers: string[]; v2: boolean }[] {
   return readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')
-    .map((line) => / (\/\S*) \S+ .*- (cgroup2?) \S+ (\S+)$/.exec(line))
+    .map((line) => /^\S+ \S+ \S+ \S+ (\S+) .* - (cgroup2?) \S+ (\S+)$/.exec(line))
     .filter((match) => match !== null)
     .map(([, path = '', type, options = '']) => ({
       path,

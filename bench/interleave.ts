@@ -1,4 +1,5 @@
 import type { Peer } from './peers/peer.ts'
+import { addSample, type Series } from './stats.ts'
 
 const WARM_UP = 3
 
@@ -12,14 +13,14 @@ export async function interleave(
   subjects: readonly Peer[],
   rounds: number,
   budgetMs: number,
-): Promise<Record<string, number[]>> {
-  const series: Record<string, number[]> = Object.fromEntries(subjects.map(({ name }) => [name, []]))
+): Promise<Series> {
+  const series: Series = Object.fromEntries(subjects.map(({ name }) => [name, []]))
   const end = performance.now() + budgetMs
   for (let round = -WARM_UP; round < rounds && performance.now() < end; round++) {
     for (let i = 0; i < subjects.length; i++) {
       const { name, run } = subjects[(i + round + WARM_UP) % subjects.length]!
       const ms = await run()
-      if (round >= 0) series[name]!.push(ms)
+      if (round >= 0) addSample(series, name, ms)
     }
   }
   return series

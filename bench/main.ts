@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { inspect, parseArgs } from 'node:util'
 import { machineLine } from './host.ts'
 import { openPeers } from './peers/open.ts'
 import type { Peers } from './peers/peer.ts'
@@ -61,7 +61,8 @@ async function main({ quick, only, json }: Options): Promise<void> {
   await using stack = new AsyncDisposableStack()
   const { path: workDir } = stack.use(await makeWorkDirectory())
   let peers: Promise<Peers> | undefined
-  stack.defer(async () => (await peers)?.[Symbol.asyncDispose]())
+  // A failure to open them was the scenario's, and has been told.
+  stack.defer(async () => (await peers?.catch(() => undefined))?.[Symbol.asyncDispose]())
   for (const scenario of SCENARIOS) {
     if (only.length > 0 && !only.includes(scenario.name)) continue
     const run: Run = {
@@ -97,8 +98,6 @@ function save(report: Report, whole: boolean, json: string | undefined): void {
 try {
   await main(parse(process.argv.slice(2)))
 } catch (error) {
-  process.stderr.write(
-    `${error instanceof TypeError ? `${error.message}\n\n${USAGE}` : (error as Error).stack}\n`,
-  )
+  process.stderr.write(`${error instanceof TypeError ? `${error.message}\n\n${USAGE}` : inspect(error)}\n`)
   process.exitCode = error instanceof TypeError ? 2 : 1
 }

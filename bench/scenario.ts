@@ -1,4 +1,5 @@
 import type { Peers } from './peers/peer.ts'
+import type { Series } from './stats.ts'
 
 /** What a scenario gets. */
 export interface Run {
@@ -23,7 +24,7 @@ export interface Target {
 
 export interface Outcome {
   /** Samples in the order in which they were taken, by name, in milliseconds. */
-  series?: Record<string, number[]>
+  series?: Series
   /** Single figures. */
   figures?: { name: string; value: number; unit: string }[]
   targets?: Target[]

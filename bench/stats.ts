@@ -23,3 +23,12 @@ export const digits = (value: number): string =>
       : value < 100
         ? value.toFixed(1)
         : value.toFixed(0)
+
+/** Samples by name, in the order in which they were taken. */
+export type Series = Record<string, number[]>
+
+export function addSample(series: Series, name: string, value: number): void {
+  const samples = series[name] ?? []
+  samples.push(value)
+  series[name] = samples
+}

@@ -5,7 +5,7 @@ import { timed } from './interleave.ts'
 import { Payload } from './payload.ts'
 import type { Outcome, Run } from './scenario.ts'
 import { BenchServer } from './server.ts'
-import { digits, summarize } from './stats.ts'
+import { addSample, digits, type Series, summarize } from './stats.ts'
 
 export interface Transfer {
   name: string
@@ -30,7 +30,7 @@ export async function transferScenario(
   await sandbox.files.write(BLOCK_FILE, payload.block)
   const { ours, peers } = make(sandbox)
   const before = residentSize(server.pid).now
-  const series: Record<string, number[]> = {}
+  const series: Series = {}
   const grown = new Map<string, number>()
   let altered = 0
   for (let i = 0; i < (run.quick ? 1 : 3); i++) {
@@ -39,8 +39,7 @@ export async function transferScenario(
       resetPeak(server.pid)
       const { ms, result } = await timed(() => transfer.move(payload))
       if (result !== payload.sha256) altered++
-      const samples = (series[`${transfer.name}, ${payload.sizeMiB} MiB`] ??= [])
-      samples.push(ms)
+      addSample(series, `${transfer.name}, ${payload.sizeMiB} MiB`, ms)
       if (peers.includes(transfer)) continue
       const growth = residentSize(server.pid).peak - before
       grown.set(transfer.name, Math.max(growth, grown.get(transfer.name) ?? 0))

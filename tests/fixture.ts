@@ -1,9 +1,8 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { Client } from 'caisson'
 import { test as base } from 'vitest'
 
@@ -77,7 +76,6 @@ export class TestServer implements AsyncDisposable {
     const dataDir = await mkdtemp('/tmp/caisson-t-')
     const server = new TestServer(dataDir, options)
     try {
-      if (server.driver === 'oci') await linkImages(dataDir)
       if (options.config) await writeFile(join(dataDir, 'caisson.json'), JSON.stringify(options.config))
       if (options.started !== false) await server.up()
       return server
@@ -105,7 +103,7 @@ export class TestServer implements AsyncDisposable {
       NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/caisson'),
       NO_COLOR: '1',
       CAISSON_DATA_DIR: this.dataDir,
-      CAISSON_IMAGES_DIR: this.driver === 'oci' ? join(this.dataDir, 'images') : IMAGES,
+      CAISSON_IMAGES_DIR: IMAGES,
       CAISSON_DRIVER: this.driver,
       ...(this.#options.listen && { CAISSON_LISTEN: this.#options.listen }),
       ...this.#options.env,
@@ -223,14 +221,6 @@ export class TestServer implements AsyncDisposable {
         if (processesOf(this.dataDir).length === 0) return
     }
   }
-}
-
-/**
- * The launcher takes layers from below its own data directory only, and follows no links out of it: the shared images
- * are there as hard links, which cost no space and half a second.
- */
-async function linkImages(dataDir: string): Promise<void> {
-  await promisify(execFile)('cp', ['--archive', '--link', IMAGES, join(dataDir, 'images')])
 }
 
 /** Processes that name a data directory in their command line or environment: it is unique to its test. */

@@ -12,13 +12,9 @@ import type { Peer } from './peer.ts'
 export class CrunPeers implements AsyncDisposable {
   readonly run: Peer
   readonly exec: Peer
-  readonly #crun: string[]
-  readonly #timer: Timer
   readonly #groups: PeerGroups
 
   private constructor(crun: string[], bundle: string, timer: Timer, groups: PeerGroups) {
-    this.#crun = crun
-    this.#timer = timer
     this.#groups = groups
     let count = 0
     this.run = {
@@ -68,8 +64,9 @@ export class CrunPeers implements AsyncDisposable {
     return peers
   }
 
+  /** By killing its group: `crun delete` refuses hybrid cgroups even where it has none to manage. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#timer.run({ argv: [...this.#crun, 'delete', '--force', 'resident'] })
+    await this.#groups.kill('resident')
     this.#groups.remove('resident')
   }
 }

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { groupsOf } from '../data-directory.ts'
+import { endProcesses, groupsOf, processesIn } from '../data-directory.ts'
 import { cgroupMounts } from '../host.ts'
 import type { TimedCommand } from '../timer.ts'
 import type { Captured } from './configuration.ts'
@@ -50,6 +50,11 @@ export class PeerGroups implements Disposable {
       joinTasks: v1.map(({ path }) => join(path, name, 'tasks')),
       ...(v2 && { cloneInto: join(v2.path, name) }),
     }
+  }
+
+  /** Ends every process of a group. */
+  kill(name: string): Promise<void> {
+    return endProcesses(() => this.#paths(name).flatMap(processesIn), ['SIGKILL'])
   }
 
   remove(name: string): void {

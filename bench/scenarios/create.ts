@@ -4,7 +4,7 @@ import { Sandbox } from 'caisson'
 import { interleave } from '../interleave.ts'
 import type { Outcome, Run, Scenario } from '../scenario.ts'
 import { BenchServer } from '../server.ts'
-import { summarize } from '../stats.ts'
+import { addSample, type Series, summarize } from '../stats.ts'
 
 const OURS = 'Sandbox.create + exec true'
 
@@ -49,14 +49,13 @@ export const create: Scenario = {
 }
 
 /** The stages that every create answers with. */
-async function stageTimes({ dataDir, client }: BenchServer, run: Run): Promise<Record<string, number[]>> {
-  const stages: Record<string, number[]> = {}
+async function stageTimes({ dataDir, client }: BenchServer, run: Run): Promise<Series> {
+  const stages: Series = {}
   for (let i = 0; i < (run.quick ? 5 : 30); i++) {
     const { timing, id } = await createRaw(join(dataDir, 'run/api.sock'))
     for (const part of timing.split(',')) {
       const [, name = '', ms] = /^\s*([\w-]+);dur=([\d.]+)/.exec(part) ?? []
-      const samples = (stages[`Server-Timing ${name}`] ??= [])
-      samples.push(Number(ms))
+      addSample(stages, `Server-Timing ${name}`, Number(ms))
     }
     await client.call('deleteSandbox', { id })
   }

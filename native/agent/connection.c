@@ -59,8 +59,12 @@ void connection_break(void) { broken = true; }
 /* Takes note that `size` more bytes of `out` are written. */
 static void out_consume(size_t size) {
   out_at += size;
-  if (out_at < out.length) return;
-  out_at = out.length = 0;
+  /* Moved down, or a buffer that is never quite empty would grow for ever. */
+  if (out_at < out.length && out_at < OUT_CLEAR) return;
+  out.length -= out_at;
+  if (out.length) memmove(out.data, out.data + out_at, out.length);
+  out_at = 0;
+  if (out.length) return;
   if (out.capacity > OUT_KEEP) writer_free(&out);
 }
 
@@ -149,6 +153,7 @@ static void listener_ready(struct source *source, uint32_t events) {
   }
   if (host.fd >= 0) host_close();
   source_init(&host, fd, host_ready);
+  broken = blocked = false;
   send_hello();
   connection_settle();
 }

@@ -59,11 +59,13 @@ static int open_level(struct removal *removal, const char *name) {
   int fd = open_in(top_directory(removal), name, flags, RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS);
   if (fd < 0) return -1;
   /* For kernels without openat2; the others have refused already. */
-  bool here = !fstat(fd, &info) && (!removal->device || info.st_dev == removal->device);
-  removal->device = info.st_dev;
-  if (here) return fd;
+  int error = fstat(fd, &info) ? errno : removal->device && info.st_dev != removal->device ? EXDEV : 0;
+  if (!error) {
+    removal->device = info.st_dev;
+    return fd;
+  }
   close(fd);
-  errno = EXDEV;
+  errno = error;
   return -1;
 }
 

@@ -272,6 +272,22 @@ for i in range(20000): os.write(1 + i % 2, bytes([i % 256]))`
     expect(readFileSync(`/proc/${o.agent.pid}/task/${o.agent.pid}/children`, 'utf8')).toBe('')
   })
 
+  test('as many executions are held as the limit says, and all fit one greeting', async () => {
+    await using o = await open()
+    const ids = Array.from({ length: LIMITS.MAX_EXECUTIONS }, (_, i) => String(i).padEnd(LIMITS.MAX_ID, '-'))
+    for (let at = 0; at < ids.length; at += 64) {
+      const streams = ids.slice(at, at + 64).map((id) => o.client.start({ id, argv: ['true'] }).stream)
+      await Promise.all(streams.map((stream) => collect(o.client, stream)))
+    }
+    const tooMany = await run(o.client, { argv: ['true'] }).catch((e) => e)
+    expect(tooMany.errno).toBe(11)
+    const next = await o.agent.connect()
+    const held = (await next.expect(0, FrameType.HELLO)).strings(Field.EXECUTION)
+    expect(held.sort()).toEqual(ids.sort())
+    for (const id of ids.slice(0, 10)) next.forget(next.attach(id, 0))
+    expect((await run(next, { argv: ['true'] })).exitCode).toBe(0)
+  })
+
   test.runIf(isRoot)('users are looked up with their groups and their home', async () => {
     await using o = await open()
     const script = ['sh', '-c', 'id -u; id -g; id -G; echo $HOME $USER $LOGNAME $SHELL']

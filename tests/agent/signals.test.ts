@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { Field, FrameType } from '../../packages/protocol/src/frames.ts'
-import { Agent, BUILDS, isRoot, processesWith, until } from './harness.ts'
+import { Agent, BUILDS, collect, isRoot, processesWith, until } from './harness.ts'
 
 const SIGTERM = 15
 const SIGKILL = 9
@@ -128,8 +128,7 @@ while True:
     }
     client.signal(stream, SIGTERM, 0)
     await client.expect(stream, FrameType.OK)
-    await client.expect(stream, FrameType.EXIT)
-    await client.expect(stream, FrameType.OUTPUT_CLOSED)
+    await collect(client, stream)
     client.signal(stream, SIGTERM, 0)
     expect((await client.expect(stream, FrameType.ERROR)).u64(Field.ERRNO)).toBe(3)
   })

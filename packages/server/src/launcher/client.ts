@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises'
 import { type Fields, fields } from '@caisson/protocol/frame-codec'
 import type { Limits, Stage } from '../core/plan.ts'
 import { type Answer, type LauncherConnection, LauncherLost } from './connection.ts'
@@ -169,16 +170,27 @@ export class Launcher {
     }
   }
 
-  /** A launcher of another generation is asked to make room: its sandboxes do not depend on it. */
+  /** A launcher from before an upgrade is asked to make room: its sandboxes do not depend on it. */
   async #openCurrent(): Promise<LauncherConnection> {
     const onEvent = (type: number, event: Fields) => {
       if (type === Message.ENDED) this.#announce(parseSandbox(event))
     }
     const first = await startLauncher(this.#program, onEvent)
-    if (first.hello.u64(Tag.GENERATION) === LAUNCHER_GENERATION) return first
+    const current = first.hello.u64(Tag.GENERATION) === LAUNCHER_GENERATION
+    if (current && !(await this.#rebuiltSince())) return first
     await first.request(Message.SHUTDOWN)
     await first.closed
     return await startLauncher(this.#program, onEvent)
+  }
+
+  /** Whether the launcher, or what it holds copies of, was built after it began to listen. */
+  async #rebuiltSince(): Promise<boolean> {
+    const { socket, program, agent, seccomp } = this.#program
+    const times = await Promise.all(
+      [socket, program, agent, seccomp].map(async (path) => (await stat(path)).mtimeMs),
+    )
+    const [began = 0, ...built] = times
+    return built.some((time) => time > began)
   }
 
   #lost(): void {

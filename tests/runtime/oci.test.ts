@@ -1,0 +1,90 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { test } from 'vitest'
+import { loadConfig } from '../../packages/server/src/config.ts'
+import { Launcher } from '../../packages/server/src/launcher/client.ts'
+import { instanceOf } from '../../packages/server/src/parts.ts'
+import { driverSuite, type World } from '../../packages/server/src/runtime/conformance.ts'
+import { OciDriver } from '../../packages/server/src/runtime/oci/index.ts'
+import { Catalogue } from '../../packages/server/src/storage/images/catalogue.ts'
+import { OverlayLayers } from '../../packages/server/src/storage/overlay/index.ts'
+import { cannotRun } from '../launcher/fixture.ts'
+
+let last = 0
+
+async function openWorld(): Promise<World> {
+  const dataDir = await mkdtemp('/tmp/caisson-oci-')
+  const installed = loadConfig()
+  const config = { ...installed, dataDir }
+  const launcher = newLauncher(config)
+  const layers = new OverlayLayers({ dataDir, hand: launcher })
+  const image = await new Catalogue(config).resolve('base:latest')
+  await layers.open()
+  return {
+    driver: () => new OciDriver({ launcher: newLauncher(config), dataDir, crun: config.crun }),
+    plan: async () => {
+      const id = `sbx_oci_${++last}`
+      const root = await layers.prepare(id, image)
+      const limits = { memoryBytes: 128 * 2 ** 20, cpuMillis: 1000, pids: 64 }
+      return { id, hostname: id.replaceAll('_', '-'), idBase: 0x3000_0000 + last * 65_536, root, limits }
+    },
+    breakPlan: (plan) => ({
+      ...plan,
+      root: { ...plan.root, lowers: ['images/missing/rootfs'] } as typeof plan.root,
+    }),
+    killAgent: async (id) => {
+      const sandbox = (await launcher.list()).find((one) => one.id === id)
+      if (sandbox?.pid) process.kill(sandbox.pid, 'SIGKILL')
+    },
+    leftovers: async (id) => [
+      ...readdirSync(join(dataDir, 'run')).filter((name) => name.includes(id)),
+      ...(await groups(launcher)).filter((name) => name.includes(id)),
+      ...processesNaming(id),
+      ...(await readFile('/proc/self/mountinfo', 'utf8')).split('\n').filter((line) => line.includes(id)),
+    ],
+    close: async () => {
+      for (const { id } of await launcher.list()) await launcher.delete(id)
+      for (const id of await layers.list()) await layers.remove(id)
+      await launcher.shutdown()
+      await launcher.close()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+function newLauncher(config: ReturnType<typeof loadConfig>): Launcher {
+  const { dataDir, imagesDir, agent, crun, seccomp } = config
+  const socket = join(dataDir, 'run/launcher.sock')
+  return new Launcher({
+    program: config.launcher,
+    socket,
+    dataDir,
+    imagesDir,
+    agent,
+    crun,
+    seccomp,
+    instance: instanceOf(dataDir),
+  })
+}
+
+async function groups(launcher: Launcher): Promise<string[]> {
+  const hierarchies = [...(await launcher.hierarchies()).values()]
+  return hierarchies.flatMap(({ dir }) => readdirSync(dir))
+}
+
+/** Processes of this host whose command line names the sandbox, the test's own aside. */
+function processesNaming(id: string): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .filter((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`CAISSON_SANDBOX=${id}`)
+      } catch {
+        return false
+      }
+    })
+}
+
+if (cannotRun === null) driverSuite('oci', openWorld)
+else test.skip(`oci driver (${cannotRun})`)
