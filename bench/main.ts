@@ -94,10 +94,16 @@ function save(report: Report, whole: boolean, json: string | undefined): void {
   writeFileSync(join(RESULTS, `${report.date}.json`), summary)
 }
 
+/** What failed first, and what failed because of that. */
+function describe(error: unknown): string {
+  if (!(error instanceof SuppressedError)) return inspect(error)
+  return `${describe(error.suppressed)}\nand then, cleaning up: ${describe(error.error)}`
+}
+
 // What a signal ends is cleaned up by the process that watches this one; see undertaker.ts.
 try {
   await main(parse(process.argv.slice(2)))
 } catch (error) {
-  process.stderr.write(`${error instanceof TypeError ? `${error.message}\n\n${USAGE}` : inspect(error)}\n`)
+  process.stderr.write(`${error instanceof TypeError ? `${error.message}\n\n${USAGE}` : describe(error)}\n`)
   process.exitCode = error instanceof TypeError ? 2 : 1
 }

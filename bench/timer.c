@@ -1,6 +1,6 @@
 /* Times programs from a process that stays small: a fork costs more the larger the forking process is, and the
- * benchmark itself is large. With four arguments it first takes a mount namespace of its own and mounts an overlay
- * there (lower, upper, work, target), which ends with it.
+ * benchmark itself is large. With arguments it first takes a mount namespace of its own, mounts an overlay there (lower,
+ * upper, work, target) and unmounts what the fifth names, if there is one; all of that ends with it.
  *
  * A line of stdin is a command, its fields separated by 0x1f: "d<path>" makes a directory and "w<path>=<value>" writes
  * a file, in order and within the time; "g<path>" is the v2 cgroup in which the child begins; "t<path>" has the child
@@ -107,7 +107,8 @@ static void become(const struct command *command) {
 int main(int argc, char **argv) {
   static char line[MAX_LINE];
   struct command command;
-  if (argc == 5) mount_overlay(argv + 1);
+  if (argc > 4) mount_overlay(argv + 1);
+  if (argc > 5 && umount2(argv[5], MNT_DETACH) < 0) die(argv[5]);
   while (fgets(line, sizeof line, stdin)) {
     parse(line, &command);
     uint64_t since = now_nsec();

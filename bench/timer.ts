@@ -19,6 +19,8 @@ export interface Overlay {
   upper: string
   work: string
   target: string
+  /** A mount point that the programs are not to see. */
+  hide?: string | undefined
 }
 
 /**
@@ -32,7 +34,8 @@ export class Timer implements AsyncDisposable {
   /** @param dir where the program is built */
   constructor(dir: string, overlay?: Overlay) {
     const program = buildTimer(dir)
-    const args = overlay ? [overlay.lower, overlay.upper, overlay.work, overlay.target] : []
+    const { lower, upper, work, target, hide } = overlay ?? {}
+    const args = [lower, upper, work, target, hide].filter((path) => path !== undefined)
     this.#child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
     this.#child.stdin.on('error', () => {})
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]()

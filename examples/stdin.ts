@@ -10,12 +10,13 @@ const sum = await sandbox.exec(['awk', '{ total += $1 } END { print total }'], {
 console.log(sum.stdout.trim())
 
 // A conversation: stdin stays open, and each answer is read before the next question.
+const questions = ['one', 'two', 'three']
 const cat = await sandbox.start(['cat'], { stdin: true })
-const answers = cat[Symbol.asyncIterator]()
-for (const word of ['one', 'two']) {
-  await cat.stdin.write(`${word}\n`)
-  const { value } = await answers.next()
-  console.log('answer:', new TextDecoder().decode(value?.data).trim())
+await cat.stdin.write(`${questions.shift()}\n`)
+for await (const { data } of cat) {
+  console.log('answer:', new TextDecoder().decode(data).trim())
+  const next = questions.shift()
+  if (next) await cat.stdin.write(`${next}\n`)
+  else await cat.stdin.end()
 }
-await cat.stdin.end()
 console.log('exit code', (await cat.wait()).exitCode)

@@ -1,6 +1,6 @@
-import { mkdir, mkdtemp } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
-import { versionOf } from '../host.ts'
+import { cgroupMounts, versionOf } from '../host.ts'
 import { baseRoot } from '../server.ts'
 import { Timer } from '../timer.ts'
 import { bubblewrapPeer } from './bubblewrap.ts'
@@ -19,6 +19,8 @@ const ENGINES = ['/usr/bin/podman', '/usr/bin/docker']
 export async function openPeers(workDir: string): Promise<Peers> {
   await using stack = new AsyncDisposableStack()
   const dir = await mkdtemp(join(workDir, 's-'))
+  // The ids of a sandbox must find their way to its root.
+  for (const path of [workDir, dir]) await chmod(path, 0o711)
   const captured = await captureConfiguration(workDir, CRUN)
   const [upper, work, target] = await Promise.all(
     ['upper', 'work', 'root'].map(async (name) => {
@@ -26,7 +28,7 @@ export async function openPeers(workDir: string): Promise<Peers> {
       return join(dir, name)
     }),
   )
-  const overlay = { lower: baseRoot(), upper: upper!, work: work!, target: target! }
+  const overlay = { lower: baseRoot(), upper: upper!, work: work!, target: target!, hide: hybridMount() }
   const timer = stack.use(new Timer(dir, overlay))
   const groups = stack.use(new PeerGroups(dir, captured.limits))
   const crun = stack.use(await CrunPeers.open(dir, captured, overlay.target, timer, groups))
@@ -46,6 +48,12 @@ export async function openPeers(workDir: string): Promise<Peers> {
   }
   const resources = stack.move()
   return { create, exec, skipped, [Symbol.asyncDispose]: () => resources.disposeAsync() }
+}
+
+/** crun 1.8 refuses a host with both cgroup versions when it sees the second; the launcher hides it as well. */
+function hybridMount(): string | undefined {
+  const mounts = cgroupMounts()
+  return mounts.some(({ v2 }) => !v2) ? mounts.find(({ v2 }) => v2)?.path : undefined
 }
 
 const engineLimits = ({ limits }: Captured): string[] => [

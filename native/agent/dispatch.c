@@ -28,7 +28,7 @@ static void hello(const struct frame *frame) {
 static void to_execution(struct execution *execution, const struct frame *frame) {
   switch (frame->type) {
     case FRAME_STDIN: execution_stdin(execution, frame); break;
-    case FRAME_STDIN_CLOSE: input_end(&execution->input); break;
+    case FRAME_STDIN_CLOSE: execution_stdin_close(execution); break;
     case FRAME_SIGNAL: execution_signal(execution, frame); break;
     case FRAME_RESIZE: execution_resize(execution, frame); break;
     case FRAME_ACK: execution_acknowledge(execution, frame); break;

@@ -279,6 +279,11 @@ void execution_stdin(struct execution *execution, const struct frame *frame) {
   acknowledge_input(execution);
 }
 
+void execution_stdin_close(struct execution *execution) {
+  input_end(&execution->input);
+  acknowledge_input(execution);
+}
+
 void execution_signal(struct execution *execution, const struct frame *frame) {
   struct signal_plan plan;
   int error = signal_plan_parse(frame, &plan);

@@ -40,6 +40,7 @@ struct execution {
 void execution_start(const struct frame *frame);
 void execution_attach(const struct frame *frame);
 void execution_stdin(struct execution *execution, const struct frame *frame);
+void execution_stdin_close(struct execution *execution);
 void execution_signal(struct execution *execution, const struct frame *frame);
 void execution_resize(struct execution *execution, const struct frame *frame);
 void execution_acknowledge(struct execution *execution, const struct frame *frame);

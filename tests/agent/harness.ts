@@ -34,16 +34,16 @@ export class Agent implements AsyncDisposable {
   #process!: ChildProcess
   #clients: Client[] = []
 
-  #status: number | null = 0
+  #wrapped = false
 
-  /** `status` is what the agent ends with on SIGTERM; null for what only SIGKILL ends. */
+  /** With `wrapped`, the agent is the child of the program that is started, and SIGKILL ends it. */
   static async start(
     binary: string,
     args = ['--listen-fd', '3', '--subreaper'],
-    status: number | null = 0,
+    wrapped = false,
   ): Promise<Agent> {
     const agent = new Agent()
-    agent.#status = status
+    agent.#wrapped = wrapped
     const server = createServer().listen(`${agent.socket}.first`)
     await once(server, 'listening')
     // Node removes the path it has bound when it closes; the agent's listener lives on under the other name.
@@ -75,11 +75,18 @@ export class Agent implements AsyncDisposable {
     return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))![1])
   }
 
+  children(): number[] {
+    const list = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8')
+    return list.split(' ').filter(Boolean).map(Number)
+  }
+
   /** Ends the agent; its exit status. */
   async stop(): Promise<number | null> {
     if (this.#process.exitCode !== null) return this.#process.exitCode
     const exit = once(this.#process, 'exit')
-    this.#process.kill(this.#status === null ? 'SIGKILL' : 'SIGTERM')
+    if (!this.#wrapped) this.#process.kill('SIGTERM')
+    // A parent's death is not enough: the kernel forgets who asked for that signal once an agent has changed users.
+    else for (const child of this.children()) process.kill(child, 'SIGKILL')
     return (await exit)[0]
   }
 
@@ -87,7 +94,7 @@ export class Agent implements AsyncDisposable {
     for (const client of this.#clients) client.close()
     const status = await this.stop()
     rmSync(this.directory, { recursive: true, force: true })
-    if (status !== this.#status) throw new Error(`The agent ended with ${status}: ${this.stderr}`)
+    if (status !== 0 && !this.#wrapped) throw new Error(`The agent ended with ${status}: ${this.stderr}`)
   }
 }
 

@@ -1,14 +1,13 @@
-import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parseBulk } from '../../packages/protocol/src/frame-codec.ts'
 import { FrameType } from '../../packages/protocol/src/frames.ts'
-import { Agent, BUILDS, collect, isRoot, run, until } from './harness.ts'
+import { Agent, BUILDS, collect, isRoot, processesWith, run, until } from './harness.ts'
 
 /** Needs a pid namespace, which only root may make everywhere. */
 describe.runIf(isRoot).each(BUILDS)('as PID 1 ($name)', ({ name, binary }) => {
   const open = async () => {
-    const args = ['--pid', '--fork', '--kill-child', '--mount-proc', binary, '--listen-fd', '3']
-    const agent = await Agent.start('/usr/bin/unshare', args, null)
+    const args = ['--pid', '--fork', '--mount-proc', binary, '--listen-fd', '3']
+    const agent = await Agent.start('/usr/bin/unshare', args, true)
     const client = await agent.connect()
     await client.expect(0, FrameType.HELLO)
     return { agent, client, [Symbol.asyncDispose]: () => agent[Symbol.asyncDispose]() }
@@ -67,24 +66,13 @@ print('tried')`
   })
 
   test('nothing survives the end of the agent', async () => {
-    const o = await open()
-    const children = () => {
-      try {
-        return readFileSync(`/proc/${o.agent.pid}/task/${o.agent.pid}/children`, 'utf8').trim()
-      } catch {
-        return ''
-      }
+    const tag = `caisson-pid1-${process.pid}-${name}`
+    {
+      await using o = await open()
+      const { stream } = o.client.start({ argv: ['python3', '-c', 'import time; time.sleep(1000)', tag] })
+      await o.client.expect(stream, FrameType.STARTED)
+      await until(() => processesWith(tag).length === 1)
     }
-    const pid = await until(() => children() || undefined)
-    o.client.start({ argv: ['sleep', '1002'] })
-    await o[Symbol.asyncDispose]()
-    await until(() => {
-      try {
-        readFileSync(`/proc/${pid}/status`)
-        return false
-      } catch {
-        return true
-      }
-    })
+    await until(() => processesWith(tag).length === 0)
   })
 })

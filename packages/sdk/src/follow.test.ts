@@ -1,7 +1,7 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Execution } from '@caisson/protocol/resources'
-import { describe, expect, test } from 'vitest'
-import { type Followed, follow, type OpenStream } from './follow.ts'
+import { describe, expect, test, vi } from 'vitest'
+import { type Followed, follow, type OpenStream, pause } from './follow.ts'
 import type { StreamRecord } from './records.ts'
 
 const execution = { id: 'exe_1' } as Execution
@@ -56,6 +56,18 @@ describe('following an execution', () => {
     expect(await read(follow(open, { offset: 0 }))).toBe('<started>0:ab <ended>')
   })
 
+  test('loses nothing that came in one piece with the break', async () => {
+    const stopping = { type: 'error' as const, error: new SandboxError('shutting_down', {}) }
+    let opened = 0
+    const open: OpenStream = async () => {
+      const first = opened++ === 0
+      return (async function* () {
+        yield first ? [started(0), output('ab'), stopping] : [started(2), output('c'), ended]
+      })()
+    }
+    expect(await read(follow(open, { offset: 0 }))).toBe('<started>0:ab 2:c <ended>')
+  })
+
   test('does not start again what may have started', async () => {
     const { open, offsets } = scripted([lost()], [started(0), ended])
     await expect(read(follow(open, { offset: 0 }))).rejects.toMatchObject({ code: 'connection_lost' })
@@ -76,6 +88,28 @@ describe('following an execution', () => {
     const gone = new SandboxError('agent_lost', { sandbox: 'sbx_1', reason: 'it does not answer' })
     const { open } = scripted([started(0), { type: 'error', error: gone }])
     await expect(read(follow(open, { offset: 0 }))).rejects.toBe(gone)
+  })
+
+  test('gives up when no try brings a byte, also after a stream that lasted', async () => {
+    vi.useFakeTimers()
+    try {
+      let opened = 0
+      const open: OpenStream = async () => {
+        if (++opened > 1) throw lost()
+        return (async function* () {
+          yield [started(0), output('abc')]
+          await pause(6000)
+          throw lost()
+        })()
+      }
+      const reading = read(follow(open, { offset: 0 }))
+      const failed = expect(reading).rejects.toMatchObject({ code: 'connection_lost' })
+      await vi.advanceTimersByTimeAsync(60_000)
+      await failed
+      expect(opened).toBe(10)
+    } finally {
+      vi.useRealTimers()
+    }
   })
 
   test('stops trying when its signal fires', async () => {

@@ -43,49 +43,70 @@ export async function* follow(
   from: { execution?: string; offset: number; repeatable?: boolean },
   signal?: AbortSignal,
 ): AsyncGenerator<Followed[], void, undefined> {
-  let { execution, offset } = from
-  let started = false
-  let opened = false
-  let openedAt = 0
-  let tries = 0
-  for (;;) {
+  const place = new Place(from)
+  for (let tries = 0; ; tries++) {
+    const before = place.offset
+    let openedAt = Date.now()
     try {
-      const source = await open(execution, offset)
-      opened = true
+      const source = await open(place.execution, before)
       openedAt = Date.now()
       for await (const records of quietLimit(source)) {
-        const batch: Followed[] = []
-        let over = false
-        for (const record of records) {
-          if (record.type === 'error') throw record.error
-          if (record.type === 'started') {
-            execution = record.execution.id
-            // After a break the stream must continue exactly where it stopped.
-            if (started && record.offset !== offset) throw gap(offset, record.offset)
-            offset = record.offset
-            if (!started) batch.push({ type: 'started', execution: record.execution })
-            started = true
-          } else if (record.type === 'ended') {
-            batch.push({ type: 'ended', execution: record.execution })
-            over = true
-          } else {
-            batch.push({ type: 'output', chunk: { stream: record.stream, offset, data: record.data } })
-            offset += record.data.length
-            tries = 0
-          }
-        }
+        const { batch, last } = place.take(records)
         if (batch.length > 0) yield batch
-        if (over) return
+        if (last?.type === 'ended') return
+        if (last?.type === 'error') throw last.error
       }
       throw new SandboxError('connection_lost', { what: 'reading the output' })
     } catch (error) {
-      const code = error instanceof SandboxError ? error.code : ''
-      const resumable = RESUMABLE.has(code) && (execution !== undefined || from.repeatable === true)
-      if (opened && Date.now() - openedAt > LASTING_MS) tries = 0
-      // A first opening has had its tries already, below; a new one may find the server still starting.
-      if (!resumable || (!opened && execution === undefined) || tries >= RETRY_DELAYS.length) throw error
-      await pause(RETRY_DELAYS[tries++]!, signal)
+      // Unreachable at the very start means that nothing is there; later, that a server may be on its way back.
+      const first = place.execution === undefined && SandboxError.is(error, 'server_unreachable')
+      const repeatable = place.execution !== undefined || (from.repeatable === true && !first)
+      if (place.offset > before || Date.now() - openedAt > LASTING_MS) tries = 0
+      if (!isBreak(error) || !repeatable || tries >= RETRY_DELAYS.length) throw error
+      await pause(RETRY_DELAYS[tries]!, signal)
     }
+  }
+}
+
+const isBreak = (error: unknown): boolean => error instanceof SandboxError && RESUMABLE.has(error.code)
+
+/** How far the output has been read. */
+class Place {
+  execution: string | undefined
+  offset: number
+  #started = false
+
+  constructor(from: { execution?: string; offset: number }) {
+    this.execution = from.execution
+    this.offset = from.offset
+  }
+
+  /** What is new in these records, and the one that ends the stream. */
+  take(records: readonly StreamRecord[]): { batch: Followed[]; last?: StreamRecord } {
+    const batch: Followed[] = []
+    for (const record of records) {
+      if (record.type === 'error') return { batch, last: record }
+      if (record.type === 'started') batch.push(...this.#begin(record))
+      else if (record.type === 'output') batch.push({ type: 'output', chunk: this.#advance(record) })
+      else return { batch: [...batch, record], last: record }
+    }
+    return { batch }
+  }
+
+  /** A stream that was opened again must continue exactly where the last one stopped. */
+  #begin({ execution, offset }: StreamRecord & { type: 'started' }): Followed[] {
+    if (this.#started && offset !== this.offset) throw gap(this.offset, offset)
+    const first = !this.#started
+    this.#started = true
+    this.execution = execution.id
+    this.offset = offset
+    return first ? [{ type: 'started', execution }] : []
+  }
+
+  #advance({ stream, data }: StreamRecord & { type: 'output' }): OutputChunk {
+    const offset = this.offset
+    this.offset += data.length
+    return { stream, offset, data }
   }
 }
 
