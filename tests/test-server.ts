@@ -45,6 +45,8 @@ export interface CliOptions {
   /** Sent to stdin, which is then closed; `'open'`: a pipe that nobody writes; default: /dev/null. */
   input?: string | Uint8Array
   stdin?: 'open'
+  /** An open file as stdin. */
+  stdinFd?: number
   env?: Record<string, string | undefined>
   cwd?: string
   /** Given the process while it runs. */
@@ -251,7 +253,7 @@ export function runCli(args: string[], options: CliOptions = {}): Promise<CliRes
     const child = spawn(node, [join(root, 'packages/cli/src/main.ts'), ...args], {
       env: options.env as NodeJS.ProcessEnv,
       cwd: options.cwd ?? '/',
-      stdio: [piped ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      stdio: [options.stdinFd ?? (piped ? 'pipe' : 'ignore'), 'pipe', 'pipe'],
     })
     const out: Buffer[] = []
     const err: Buffer[] = []

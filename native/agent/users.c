@@ -182,8 +182,12 @@ int user_find(const char *spec, struct user *out) {
   tables_load(&tables);
   int error = tables_find(&tables, spec, out);
   tables_free(&tables);
-  if (!error && geteuid() != 0 && out->uid != geteuid()) return EPERM;
-  return error;
+  if (error) return error;
+  if (geteuid() != 0 && out->uid != geteuid()) return EPERM;
+  /* The agent's own home may be another than its user's: without isolation it is the sandbox's directory. */
+  const char *home = *spec ? NULL : getenv("HOME");
+  if (home && home[0] == '/' && strlen(home) < sizeof out->home) strcpy(out->home, home);
+  return 0;
 }
 
 static bool copy_name(struct text table, int columns, uint32_t id, char *out, size_t size) {

@@ -72,6 +72,8 @@ export function exitCodeOf(result: Pick<ExecResult, 'ending' | 'exitCode' | 'sig
     case 'execution-timeout':
     case 'idle-timeout':
       return EXIT.timeout
+    case 'cancelled':
+      return result.signal === null ? EXIT.caisson : EXIT.signal + signalNumber(result.signal)
     default:
       return EXIT.caisson
   }
