@@ -1,20 +1,24 @@
 /** Writes every generated file; with `--check`, writes nothing and fails when one would change. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
+import { cliReference } from './gen/cli-reference.ts'
 import { launcherHeader, profileHeader } from './gen/launcher-header.ts'
 import { openapiDocument } from './gen/openapi.ts'
 import { protocolHeader } from './gen/protocol-header.ts'
 import { apiReference, errorReference } from './gen/reference.ts'
 import { routesModule } from './gen/routes.ts'
+import { sdkReference } from './gen/sdk-reference.ts'
 import { seccompTable } from './gen/seccomp-table.ts'
 
 const root = resolve(import.meta.dirname, '..')
 
 /** Path from the root → content. A new generated file is a new row. */
-const outputs: Record<string, () => string> = {
+const outputs: Record<string, () => string | Promise<string>> = {
   'docs/reference/api.md': apiReference,
+  'docs/reference/cli.md': cliReference,
   'docs/reference/errors.md': errorReference,
   'docs/reference/openapi.json': openapiDocument,
+  'docs/reference/sdk.md': sdkReference,
   'native/launcher/launcher.gen.h': launcherHeader,
   'native/launcher/profile.gen.h': profileHeader,
   'native/launcher/seccomp/rules.gen.h': seccompTable,
@@ -26,7 +30,7 @@ const check = process.argv.includes('--check')
 const stale: string[] = []
 for (const [path, make] of Object.entries(outputs)) {
   const file = resolve(root, path)
-  const next = make()
+  const next = await make()
   const now = readOrEmpty(file)
   if (now === next) continue
   stale.push(relative(root, file))
