@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { closeSync, existsSync, openSync, readdirSync, readFileSync } from 'node:fs'
+import { glob, mkdtemp, readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'caisson'
@@ -21,6 +22,8 @@ const IMAGES =
 
 const READY_MS = 30_000
 const STOP_MS = 15_000
+/** What was left behind has so long to end by itself, and again by force. */
+const LEFTOVER_MS = 3000
 
 export interface ServerOptions {
   driver?: TestDriver
@@ -184,6 +187,7 @@ export class TestServer implements AsyncDisposable {
       await this.stop()
       for (const client of this.#clients) await client.close()
       await this.#endLeftovers()
+      await removeCgroups(this.dataDir)
       await rm(this.dataDir, { recursive: true, force: true })
     }
   }
@@ -214,28 +218,49 @@ export class TestServer implements AsyncDisposable {
   async #endLeftovers(): Promise<void> {
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       for (const pid of processesOf(this.dataDir)) kill(pid, signal)
-      for (const end = Date.now() + STOP_MS; Date.now() < end; await sleep(20))
+      for (const end = Date.now() + LEFTOVER_MS; Date.now() < end; await sleep(20))
         if (processesOf(this.dataDir).length === 0) return
     }
   }
 }
 
-/** Processes that name a data directory in their command line or environment: it is unique to its test. */
+/**
+ * Processes of a data directory, which is unique to its test: those that name it in their command line or environment,
+ * and those in the cgroups that carry its digest, as everything inside a sandbox is.
+ */
 export function processesOf(dataDir: string): number[] {
+  const marks = [dataDir, cgroupOf(dataDir)]
   return readdirSync('/proc')
     .map(Number)
     .filter((pid) => pid > 0 && pid !== process.pid)
     .filter((pid) => {
-      try {
-        // Those inside a sandbox end with it; they are in other pid namespaces.
-        if (readlinkSync(`/proc/${pid}/ns/pid`) !== readlinkSync('/proc/self/ns/pid')) return false
-        const said =
-          readFileSync(`/proc/${pid}/cmdline`, 'latin1') + readFileSync(`/proc/${pid}/environ`, 'latin1')
-        return said.includes(dataDir)
-      } catch {
-        return false
-      }
+      const said = ['cmdline', 'environ', 'cgroup'].map((name) => textOf(`/proc/${pid}/${name}`)).join()
+      return marks.some((mark) => said.includes(mark))
     })
+}
+
+const cgroupOf = (dataDir: string): string =>
+  `caisson-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`
+
+/** Empty when the process has gone meanwhile. */
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return ''
+  }
+}
+
+/** Empty cgroups are directories that the kernel keeps until somebody removes them; the deepest go first. */
+async function removeCgroups(dataDir: string): Promise<void> {
+  for await (const path of glob(`/sys/fs/cgroup/{,*/}${cgroupOf(dataDir)}`)) {
+    const inner = await readdir(path, { recursive: true, withFileTypes: true })
+    const folders = inner
+      .filter((entry) => entry.isDirectory())
+      .map((entry) => join(entry.parentPath, entry.name))
+    for (const folder of [path, ...folders].sort((a, b) => b.length - a.length))
+      await rmdir(folder).catch(() => {})
+  }
 }
 
 function kill(pid: number, signal: NodeJS.Signals): void {

@@ -1,6 +1,6 @@
 import { getSandbox, Sandbox, SandboxError } from 'caisson'
 import { describe, expect } from 'vitest'
-import { test } from '../fixture.ts'
+import { DRIVER, test } from '../fixture.ts'
 
 describe('a sandbox', () => {
   test('that was created ends with its scope, one that was connected does not', async ({ server }) => {
@@ -58,12 +58,23 @@ describe('a sandbox', () => {
   test('asking for what is not there is refused with its reason', async ({ server }) => {
     const client = server.client()
     await expect(Sandbox.create({ client, snapshot: 'x' })).rejects.toMatchObject({ code: 'not_supported' })
-    await expect(Sandbox.create({ client, runtime: 'no-such:1' })).rejects.toMatchObject({
-      code: 'runtime_not_found',
-    })
     // biome-ignore lint/suspicious/noExplicitAny: a misspelt option is what is tested.
     await expect(Sandbox.create({ client, memroy: '1Gi' } as any)).rejects.toThrow(/memroy/)
   })
+
+  test.runIf(DRIVER === 'oci')(
+    'of an unknown runtime is refused, with those that there are',
+    async ({ server }) => {
+      const client = server.client()
+      await expect(Sandbox.create({ client, runtime: 'no-such:1' })).rejects.toMatchObject({
+        code: 'runtime_not_found',
+        details: {
+          runtime: 'no-such:1',
+          available: expect.arrayContaining([expect.stringContaining('base')]),
+        },
+      })
+    },
+  )
 
   test('with a name that is taken says whose it is', async ({ server }) => {
     const client = server.client()

@@ -1,6 +1,6 @@
 import type { Execution } from 'caisson'
 import { EXIT, signalNumber } from './failure.ts'
-import { note } from './stdio.ts'
+import { note, whenReaderGone } from './stdio.ts'
 
 /** Milliseconds that a command has after Ctrl-C before it is ended by force. */
 const GRACE_MS = 2000
@@ -14,13 +14,13 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 export class Interrupts implements Disposable {
   readonly #controller = new AbortController()
   readonly #listeners = SIGNALS.map((signal) => [signal, () => this.#take(signal)] as const)
+  readonly #pipe = whenReaderGone(() => this.#readerGone())
   #execution: Execution | undefined
   #timer: NodeJS.Timeout | undefined
   exitCode: number | undefined
 
   constructor() {
     for (const [signal, listener] of this.#listeners) process.on(signal, listener)
-    process.on('caisson:pipe', this.#readerGone)
   }
 
   /** Aborts when the command is to be ended by force. */
@@ -36,7 +36,7 @@ export class Interrupts implements Disposable {
   [Symbol.dispose](): void {
     clearTimeout(this.#timer)
     for (const [signal, listener] of this.#listeners) process.off(signal, listener)
-    process.off('caisson:pipe', this.#readerGone)
+    this.#pipe[Symbol.dispose]()
   }
 
   #take(signal: (typeof SIGNALS)[number]): void {
@@ -58,7 +58,7 @@ export class Interrupts implements Disposable {
   }
 
   /** Nobody reads the output any more: the command ends as it would in a pipe. */
-  readonly #readerGone = (): void => {
+  #readerGone(): void {
     this.exitCode ??= EXIT.signal + signalNumber('SIGPIPE')
     this.#force()
   }

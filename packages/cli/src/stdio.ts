@@ -1,14 +1,26 @@
 import { fstatSync } from 'node:fs'
 import { EXIT, signalNumber } from './failure.ts'
 
+const endByPipe = (): void => process.exit(EXIT.signal + signalNumber('SIGPIPE'))
+let readerGone = endByPipe
+
 /** A reader that goes away (`caisson list | head`) ends us as it ends any program, and without words. */
 export function endQuietly(): void {
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE') throw error
-      if (process.listenerCount('caisson:pipe') > 0) process.emit('caisson:pipe' as never)
-      else process.exit(EXIT.signal + signalNumber('SIGPIPE'))
+      readerGone()
     })
+}
+
+/** Has something to end first when the reader goes away, until it is disposed of. */
+export function whenReaderGone(listener: () => void): Disposable {
+  readerGone = listener
+  return {
+    [Symbol.dispose]() {
+      readerGone = endByPipe
+    },
+  }
 }
 
 /** Resolves when the bytes have been taken, so that a slow reader slows the command. */

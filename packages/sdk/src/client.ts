@@ -51,9 +51,10 @@ const RETRY_DELAYS = [50, 200, 800]
  * ```ts
  * import { Client, Sandbox } from 'caisson'
  *
- * const client = new Client({ url: 'http://127.0.0.1:7330', apiKey: 'csk_…' })
+ * // Elsewhere: new Client({ url: 'https://sandboxes.example.org', apiKey: 'csk_…' })
+ * const client = new Client()
  * await using sandbox = await Sandbox.create({ client })
- * console.log(await client.call('getServer'))
+ * console.log((await client.call('getServer')).isolation)
  * ```
  */
 export class Client {

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SandboxError } from 'caisson'
 import { Command } from 'commander'
@@ -56,22 +57,33 @@ async function stopServer(flags: Flags): Promise<void> {
   })
   if (server) {
     await client.call('stopServer')
+    // A server waits for its clients, and our idle connection would be one of them.
+    await client.close()
     await gone(client.local ? server.pid : undefined, () => client.call('getServer'))
   }
   if (flags.json) await printJson({ stopped: server !== undefined })
   else await printLine(server ? 'stopped' : 'no server ran')
 }
 
-/** A local server has stopped when its process is gone; a remote one when it does not answer. */
+/** A local server has stopped when its process has ended; a remote one when it does not answer. */
 async function gone(pid: number | undefined, ask: () => Promise<unknown>): Promise<void> {
-  for (const end = Date.now() + STOP_DEADLINE_MS; Date.now() < end; await sleep(20)) {
-    try {
-      if (pid === undefined) await ask()
-      else process.kill(pid, 0)
-    } catch (error) {
-      // EPERM: it lives and is another user's.
-      if ((error as NodeJS.ErrnoException).code !== 'EPERM') return
-    }
-  }
+  const there = pid === undefined ? () => ask().then(yes, no) : async () => isAlive(pid)
+  for (const end = Date.now() + STOP_DEADLINE_MS; Date.now() < end; await sleep(20))
+    if (!(await there())) return
   throw new Error(`The server was told to stop and has not done so in ${STOP_DEADLINE_MS / 1000} s.`)
+}
+
+const yes = () => true
+const no = () => false
+
+/** Whether a process runs: one that has ended and waits for its parent's notice does not. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return !/^\d+ \(.*\) Z /s.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    // Another user's process lives; so does one of a system without /proc, if it could be signalled.
+    return code === 'EPERM' || (code === 'ENOENT' && process.platform !== 'linux')
+  }
 }

@@ -8,10 +8,14 @@ import type { RunningExecution } from './running-execution.ts'
 
 /** Pauses between attempts to reach an agent, in ms; the last one repeats. */
 const RETRY_MS = [20, 50, 100, 250, 500, 1000, 2000, 5000, 10_000]
-/** After so many attempts the sandbox is told to be unresponsive. */
+/** After so many attempts more the sandbox is told to be unresponsive. */
 const PATIENCE = 1
+/** A connection that lasted so long was a good one, in ms. */
+const STEADY_MS = 1000
+/** Where in RETRY_MS to begin when the last connection was not. */
+const HASTY_ATTEMPT = 4
 
-/** Connects to the agent of a sandbox and keeps the connection for as long as the sandbox lives. */
+/** Connects to the agent of a sandbox and, once the sandbox is `ready`, keeps it connected for as long as it lives. */
 export async function connectLive(context: Context, live: Live, signal?: AbortSignal): Promise<Guest> {
   const deadline = AbortSignal.timeout(context.config.agentDeadlineMs)
   const either = signal === undefined ? deadline : AbortSignal.any([signal, deadline])
@@ -25,45 +29,83 @@ export async function connectLive(context: Context, live: Live, signal?: AbortSi
     throw error
   }
   live.connected(guest)
-  void guest.closed.then(() => mend(context, live))
+  void guest.closed.then(() => {
+    live.disconnected(guest)
+    return keepConnected(context, live)
+  })
   return guest
 }
 
-/** The connection broke: finds out whether the sandbox still runs, and if so connects again and follows its executions. */
-async function mend(context: Context, live: Live): Promise<void> {
-  live.disconnected()
-  for (let attempt = 0; isCurrent(context, live); attempt++) {
-    try {
-      const running = (await context.driver.list()).some((found) => found.id === live.id && found.running)
-      if (!running) return await sandboxLost(context, live, null)
-      const guest = await connectLive(context, live)
-      await followHeld(context, live, guest)
-      return
-    } catch (error) {
-      context.log.warn({ sandbox: live.id, err: error }, 'the agent does not answer')
-      if (attempt === PATIENCE) live.unresponsive(error instanceof Error ? error.message : String(error))
-      await delay(RETRY_MS[Math.min(attempt, RETRY_MS.length - 1)], undefined, { ref: false })
+/**
+ * Connects a sandbox whose connection broke or was never made, and follows its executions; one that runs no more is
+ * ended. Nothing to do for one that is connected.
+ */
+export async function keepConnected(context: Context, live: Live): Promise<void> {
+  if (live.mending) return
+  live.mending = true
+  try {
+    // A connection that broke at once is no reason to hurry.
+    const hasty = live.sinceConnected < STEADY_MS ? HASTY_ATTEMPT : 0
+    for (let attempt = hasty; isCurrent(context, live) && !live.reached; attempt++) {
+      if (attempt > 0)
+        await delay(RETRY_MS[Math.min(attempt, RETRY_MS.length) - 1], undefined, { ref: false })
+      const failure = await mend(context, live)
+      if (failure !== null && attempt >= hasty + PATIENCE) live.unresponsive(failure)
     }
+  } finally {
+    live.mending = false
   }
 }
 
-/** False when the sandbox was ended, or its record replaced, while something waited. */
-function isCurrent(context: Context, live: Live): boolean {
-  return !context.stopping && context.live.get(live.id) === live
+/** @returns why it did not succeed, or null. */
+async function mend(context: Context, live: Live): Promise<string | null> {
+  try {
+    const running = (await context.driver.list()).some((found) => found.id === live.id && found.running)
+    if (running) await followHeld(context, live, await connectLive(context, live))
+    else await sandboxLost(context, live, null)
+    return null
+  } catch (error) {
+    context.log.warn({ sandbox: live.id, err: error }, 'the agent does not answer')
+    // Connected but not followed is no connection: the next attempt begins from the start.
+    live.drop()
+    return error instanceof Error ? error.message : String(error)
+  }
 }
 
-/** Picks up every execution that runs; those that the agent does not know can never be told. */
+/** False when the sandbox is being ended, or its record was replaced, while something waited. */
+function isCurrent(context: Context, live: Live): boolean {
+  return !context.stopping && context.live.get(live.id) === live && live.record.state === 'ready'
+}
+
+/** Picks up every execution that runs; those that the agent does not know can never be told, those that nobody knows are ended. */
 export async function followHeld(context: Context, live: Live, guest: Guest): Promise<void> {
   const held = new Set(guest.held)
-  for (const running of live.executions.values()) {
+  // Those that are pending now wait for this connection to be started on it; the agent cannot hold them yet.
+  const started = [...live.executions.values()].filter((running) => running.record.state !== 'pending')
+  const strays = guest.held.filter((id) => !live.executions.has(id))
+  for (const running of started) {
     if (held.has(running.record.id)) await follow(context, running, guest)
-    else running.lose('agent-lost', 'The agent of the sandbox was replaced and does not know this execution.')
+    else running.lose('agent-lost', 'The agent of the sandbox does not know this execution any more.')
   }
+  for (const id of strays) await discard(context, live, guest, id)
 }
 
-export async function follow(context: Context, running: RunningExecution, guest: Guest): Promise<void> {
+async function follow(context: Context, running: RunningExecution, guest: Guest): Promise<void> {
   const sink = running.sink(() => context.failpoint('exec:output'))
   running.follow(await guest.attach(running.record.id, running.output.total, sink))
+}
+
+/**
+ * The agent holds an execution that nobody watches: it ended, was stored, and the connection broke before the agent was
+ * told; or its start failed for the caller, who must not find it running later.
+ */
+async function discard(context: Context, live: Live, guest: Guest, id: string): Promise<void> {
+  const stored = await context.store.executions.get(id)
+  const handle = await guest.attach(id, 0, { write: () => {} })
+  // The processes that an ended one has left behind are the sandbox's own business.
+  if (stored === null) await handle.signal('SIGKILL', 'tree').catch(() => {})
+  handle.forget()
+  context.log.debug({ sandbox: live.id, execution: id }, 'forgotten')
 }
 
 /**

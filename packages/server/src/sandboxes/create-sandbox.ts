@@ -10,8 +10,10 @@ import type { SandboxRecord } from '../core/records.ts'
 import { refuseLater, resolveResources } from '../core/spec.ts'
 import type { RuntimeImage } from '../storage/images/catalogue.ts'
 import { Undo } from '../undo.ts'
-import { connectLive } from './connection.ts'
+import { connectLive, keepConnected } from './connection.ts'
 import { type Context, join } from './context.ts'
+import { FORGOTTEN_KEY } from './end-sandbox.ts'
+import { nowOrLater } from './eventually.ts'
 import { writeInitialFiles } from './files.ts'
 import { Live } from './live.ts'
 import { showSandbox } from './lookup.ts'
@@ -91,12 +93,12 @@ async function build(
   clock.lap('record')
   let stage = 'storage'
   try {
-    undo.add(() => layers.remove(record.id))
+    undo.add(() => nowOrLater(context, { sandbox: record.id }, () => layers.remove(record.id)))
     const root = await layers.prepare(record.id, image, signal)
     failpoint('create:prepared')
     clock.lap(stage)
     stage = 'driver'
-    undo.add(() => driver.stop(record.id))
+    undo.add(() => nowOrLater(context, { sandbox: record.id }, () => driver.stop(record.id)))
     const limits = record.granted
     const stages = await driver.start(
       {
@@ -132,17 +134,22 @@ async function build(
     clock.lap('commit')
     undo.keep()
     context.live.set(record.id, live)
+    // The connection may have broken before anybody looked after it.
+    void keepConnected(context, live)
     context.reschedule()
     failpoint('create:acknowledged')
     return { live, stages: clock.stages }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     undo.add(() =>
-      store.sandboxes.update(record.id, {
-        state: transition(record, 'fail'),
-        endedAt: Date.now(),
-        ending: { reason: 'create-failed', message: `${stage}: ${reason}` },
-      }),
+      nowOrLater(context, { sandbox: record.id }, () =>
+        store.sandboxes.update(record.id, {
+          state: transition(record, 'fail'),
+          endedAt: Date.now(),
+          ending: { reason: 'create-failed', message: `${stage}: ${reason}` },
+          ...FORGOTTEN_KEY,
+        }),
+      ),
     )
     context.log.warn({ sandbox: record.id, stage, err: error }, 'create failed')
     if (error instanceof SandboxError || signal?.aborted) throw error

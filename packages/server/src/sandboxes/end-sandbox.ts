@@ -5,6 +5,10 @@ import type { SandboxRecord } from '../core/records.ts'
 import { type Context, join } from './context.ts'
 import type { Live } from './live.ts'
 import { findSandbox, showSandbox } from './lookup.ts'
+import { oomKills } from './oom-kills.ts'
+
+/** Before the end of a sandbox that failed is tried again, in ms. */
+const RETRY_MS = 2000
 
 const MESSAGES: Record<Ending['reason'], string> = {
   deleted: 'It was deleted.',
@@ -23,6 +27,9 @@ const EXECUTION_ENDINGS: Partial<Record<Ending['reason'], ExecutionEnding>> = {
   'host-lost': 'host-lost',
   'idle-timeout': 'idle-timeout',
 }
+
+/** A creation that failed has no result that a repeated request could be given: it begins anew. */
+export const FORGOTTEN_KEY = { idempotencyKey: null, requestDigest: null }
 
 /** Endings that nobody asked for. */
 const FAILURES: readonly Ending['reason'][] = ['create-failed', 'agent-lost', 'out-of-memory', 'host-lost']
@@ -47,27 +54,48 @@ export function endSandbox(
     const now = context.live.get(record.id)?.record ?? (await context.store.sandboxes.get(record.id))
     if (now === null) throw new SandboxError('sandbox_not_found', { sandbox: record.id })
     if (isFinal(now.state)) return now
-    return end(context, now, now.ending ?? { reason, message: MESSAGES[reason] })
+    try {
+      return await end(context, now, now.ending ?? { reason, message: MESSAGES[reason] })
+    } catch (error) {
+      finishLater(context, now, reason)
+      throw error
+    }
   })
+}
+
+/** Nobody may ask again for the end of a sandbox that ended by itself, and what is left of it holds resources. */
+function finishLater(context: Context, record: SandboxRecord, reason: Ending['reason']): void {
+  const again = () => {
+    if (context.stopping) return
+    endSandbox(context, record, reason).catch((err) =>
+      context.log.error({ sandbox: record.id, err }, 'a sandbox could not be ended and will be tried again'),
+    )
+  }
+  setTimeout(again, RETRY_MS).unref()
 }
 
 async function end(context: Context, record: SandboxRecord, ending: Ending): Promise<SandboxRecord> {
   const { store, driver, layers, failpoint } = context
   const live = context.live.get(record.id)
-  const stopping = transition(record, 'stop')
-  await store.sandboxes.update(record.id, { state: stopping, ending }, { durability: 'process' })
-  context.live.delete(record.id)
+  const state = transition(record, 'stop')
+  const stopping = await store.sandboxes.update(record.id, { state, ending }, { durability: 'process' })
+  // It stays in `live` until its executions have their ending, so that who follows them is told.
+  if (live !== undefined) live.record = stopping
   context.reschedule()
   failpoint('delete:recorded')
   await driver.stop(record.id)
   failpoint('delete:stopped')
   await loseExecutions(live, ending)
+  context.live.delete(record.id)
   live?.ended(ending.message)
   await layers.remove(record.id)
   failpoint('delete:removed')
   const event = FAILURES.includes(ending.reason) ? 'fail' : 'ended'
-  const state = transition({ id: record.id, state: stopping }, event)
-  const ended = await store.sandboxes.update(record.id, { state, endedAt: Date.now(), ending })
+  const ended = await store.sandboxes.update(record.id, {
+    state: transition(stopping, event),
+    endedAt: Date.now(),
+    ...(ending.reason === 'create-failed' && FORGOTTEN_KEY),
+  })
   context.idBases.delete(record.idBase)
   failpoint('delete:ended')
   context.log.info({ sandbox: record.id, reason: ending.reason }, 'sandbox ended')
@@ -80,14 +108,20 @@ async function loseExecutions(live: Live | undefined, ending: Ending): Promise<v
   const running = [...live.executions.values()]
   const how = EXECUTION_ENDINGS[ending.reason] ?? 'sandbox-ended'
   for (const execution of running) execution.lose(how, `The sandbox ended: ${ending.message}`)
-  await Promise.allSettled(running.map((execution) => execution.ended))
+  // Those that are pending fail as soon as the connection is gone: they have no ending.
+  const started = running.filter((execution) => execution.record.state !== 'pending')
+  await Promise.allSettled(started.map((execution) => execution.ended))
+}
+
+/** The kernel's count is the evidence; it lasts until the driver has cleared the sandbox away. */
+export async function whyLost(context: Context, id: string): Promise<'out-of-memory' | 'agent-lost'> {
+  return (await oomKills(context, id)) > 0 ? 'out-of-memory' : 'agent-lost'
 }
 
 /** A sandbox was found to have ended by itself. `status` is what the driver saw of its agent. */
 export async function sandboxLost(context: Context, live: Live, status: string | null): Promise<void> {
   if (context.live.get(live.id) !== live) return
-  const usage = await context.driver.usage?.(live.id).catch(() => null)
-  const reason = (usage?.oomKills ?? 0) > 0 ? 'out-of-memory' : 'agent-lost'
+  const reason = await whyLost(context, live.id)
   context.log.warn({ sandbox: live.id, status, reason }, 'sandbox ended by itself')
   await endSandbox(context, live.record, reason)
 }

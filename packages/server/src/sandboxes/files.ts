@@ -25,6 +25,10 @@ export function fileUseCases(context: Context): FileUseCases {
     readFile: async (id, { path, offset, length, ...rest }, signal) => {
       const live = await findLive(context, id)
       const end = live.begin(Date.now())
+      const finish = () => {
+        end()
+        context.reschedule()
+      }
       try {
         const options = { ...user(rest), offset, ...(length !== undefined && { length }) }
         const opened = await ask(
@@ -33,9 +37,9 @@ export function fileUseCases(context: Context): FileUseCases {
           (guest, either) => guest.files.read(path, options, either),
           signal,
         )
-        return { stat: opened.stat, data: ending(opened.data, end) }
+        return { stat: opened.stat, data: ending(opened.data, finish) }
       } catch (error) {
-        end()
+        finish()
         throw error
       }
     },

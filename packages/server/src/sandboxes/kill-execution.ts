@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Execution } from '@caisson/protocol/resources'
+import type { GuestExecution } from '../guest/guest.ts'
 import { ask } from './connection.ts'
 import type { Context } from './context.ts'
 import type { Live } from './live.ts'
@@ -53,7 +54,7 @@ export async function killTree(
   if (!abort.signal.aborted) await send(context, live, running, 'SIGKILL', 'tree')
 }
 
-/** The reason is stored before the signal is sent: it is the evidence for the ending. */
+/** The reason is stored before the signal is sent: it is the evidence for the ending. A full disk prevents no kill. */
 async function remember(
   context: Context,
   running: RunningExecution,
@@ -61,7 +62,11 @@ async function remember(
 ): Promise<void> {
   if (running.record.killReason !== null) return
   running.record.killReason = reason
-  await context.store.executions.update(running.record.id, { killReason: reason })
+  await context.store.executions
+    .update(running.record.id, { killReason: reason })
+    .catch((err) =>
+      context.log.error({ execution: running.record.id, err }, 'why it is killed could not be stored'),
+    )
 }
 
 async function send(
@@ -71,8 +76,14 @@ async function send(
   name: string,
   scope: 'leader' | 'group' | 'tree',
 ): Promise<void> {
-  await ask(context, live, async (_, signal) => {
-    if (running.handle === null) throw new SandboxError('execution_ended', { execution: running.record.id })
-    await running.handle.signal(name, scope, signal)
-  })
+  await ask(context, live, async (_, signal) => (await running.reach()).signal(name, scope, signal))
+}
+
+/** The connection to a running execution, or the next one when it is being made anew. @throws SandboxError `agent_lost`, `execution_ended` */
+export async function reach(
+  context: Context,
+  live: Live,
+  running: RunningExecution,
+): Promise<GuestExecution> {
+  return running.handle ?? ask(context, live, () => running.reach())
 }

@@ -11,7 +11,10 @@ export class Live {
   healthy = true
   /** Requests under way that are no executions; like executions they keep a sandbox from being idle. */
   #requests = 0
+  /** Somebody is making the connection anew. */
+  mending = false
   #guest: Guest | null = null
+  #connectedAt = 0
   #waiting = Promise.withResolvers<Guest>()
 
   constructor(record: SandboxRecord) {
@@ -34,19 +37,34 @@ export class Live {
     return this.#waiting.promise
   }
 
+  /** Whether there is a connection now. */
+  get reached(): boolean {
+    return this.#guest !== null
+  }
+
+  /** Milliseconds since the last connection was made. */
+  get sinceConnected(): number {
+    return performance.now() - this.#connectedAt
+  }
+
   connected(guest: Guest): void {
     this.#guest = guest
+    this.#connectedAt = performance.now()
     this.healthy = true
     this.#waiting.resolve(guest)
   }
 
   /** Gives the connection up, so that it is made anew. */
   drop(): void {
-    this.#guest?.close()
+    const guest = this.#guest
+    if (guest === null) return
+    this.disconnected(guest)
+    guest.close()
   }
 
-  disconnected(): void {
-    if (this.#guest === null) return
+  /** This connection broke; it may have been replaced by another one before. */
+  disconnected(guest: Guest): void {
+    if (this.#guest !== guest) return
     this.#guest = null
     this.#waiting = Promise.withResolvers()
     this.#waiting.promise.catch(() => {})
@@ -62,9 +80,9 @@ export class Live {
 
   /** The sandbox has ended: nothing waits for it any more. */
   ended(reason: string): void {
-    this.#waiting.reject(new SandboxError('sandbox_ended', { sandbox: this.id, reason }))
     this.#guest?.close()
     this.#guest = null
+    this.#waiting.reject(new SandboxError('sandbox_ended', { sandbox: this.id, reason }))
   }
 
   /** Counts a request as activity until the returned function is called. */

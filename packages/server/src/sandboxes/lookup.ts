@@ -18,10 +18,10 @@ export async function findSandbox(context: Context, idOrName: string): Promise<S
 /** A sandbox that runs. @throws SandboxError saying why it does not. */
 export async function findLive(context: Context, idOrName: string): Promise<Live> {
   const direct = context.live.get(idOrName)
-  if (direct !== undefined) return direct
+  if (direct?.record.state === 'ready') return direct
   const record = await findSandbox(context, idOrName)
   const live = context.live.get(record.id)
-  if (live !== undefined) return live
+  if (live?.record.state === 'ready') return live
   if (record.endedAt !== null) {
     throw new SandboxError('sandbox_ended', {
       sandbox: record.id,

@@ -1,17 +1,23 @@
 import { uptime } from 'node:os'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Ending } from '@caisson/protocol/resources'
 import { LIVE_STATES } from '../core/lifecycle.ts'
-import type { SandboxRecord } from '../core/records.ts'
-import { connectLive, follow } from './connection.ts'
+import type { ExecutionRecord, SandboxRecord } from '../core/records.ts'
+import type { Guest } from '../guest/guest.ts'
+import { connectLive, followHeld, keepConnected } from './connection.ts'
 import type { Context } from './context.ts'
-import { endSandbox } from './end-sandbox.ts'
+import { endSandbox, whyLost } from './end-sandbox.ts'
+import { nowOrLater } from './eventually.ts'
 import { Live } from './live.ts'
 import { oomKills } from './oom-kills.ts'
 import { RunningExecution } from './running-execution.ts'
-import { launch } from './start-execution.ts'
+import { remember } from './start-execution.ts'
 import { supervise } from './supervise.ts'
 
 /** Sandboxes that are picked up at the same time. */
 const AT_ONCE = 16
+/** What a command that has ended needs to be told, in ms. */
+const ONESHOT_MS = 500
 
 /**
  * The ordinary start: what the store remembers meets what the driver finds. Sandboxes that run are taken over with
@@ -26,29 +32,35 @@ export async function reconcile(context: Context): Promise<void> {
 
   await eachOf(records, (record) => settle(context, record, found.get(record.id)?.running ?? false))
   const orphans = new Set([...found.keys(), ...(await layers.list())].filter((id) => !known.has(id)))
-  await eachOf([...orphans], async (id) => {
-    context.log.warn({ sandbox: id }, 'removing what no record knows')
-    await driver.stop(id)
-    await layers.remove(id)
-  })
+  await eachOf([...orphans], (id) => removeOrphan(context, id))
   context.reschedule()
+}
+
+async function removeOrphan(context: Context, id: string): Promise<void> {
+  context.log.warn({ sandbox: id }, 'removing what no record knows')
+  await nowOrLater(context, { sandbox: id }, async () => {
+    await context.driver.stop(id)
+    await context.layers.remove(id)
+  })
 }
 
 async function settle(context: Context, record: SandboxRecord, running: boolean): Promise<void> {
   try {
     if (record.state === 'stopping') return await finish(context, record, record.ending?.reason ?? 'deleted')
-    // Nobody was told of a sandbox that was still being created; a one-shot sandbox has lost the request it served.
+    // Nobody was told of a sandbox that was still being created.
     if (record.state === 'creating') return await finish(context, record, 'create-failed')
-    if (!running)
-      return await finish(context, record, record.createdAt < bootedAt() ? 'host-lost' : 'agent-lost')
+    if (!running) return await finish(context, record, await whyGone(context, record))
     // What happened since is not known: a restart of the server counts as activity.
     const live = new Live({ ...record, lastActiveAt: Date.now() })
-    context.live.set(record.id, live)
     await takeOver(context, live)
-    if (record.mode === 'oneshot') await endSandbox(context, record, 'server-restarted')
+    if (record.mode === 'oneshot') await endOneshot(context, live)
   } catch (err) {
     context.log.error({ sandbox: record.id, err }, 'reconcile')
   }
+}
+
+async function whyGone(context: Context, record: SandboxRecord): Promise<Ending['reason']> {
+  return record.createdAt < bootedAt() ? 'host-lost' : whyLost(context, record.id)
 }
 
 /** When this host was started, in milliseconds since the epoch. */
@@ -63,6 +75,10 @@ async function finish(
 ): Promise<void> {
   const live = new Live(record)
   for (const execution of await context.store.executions.open(record.id)) {
+    if (execution.state === 'pending') {
+      await context.store.executions.remove(execution.id)
+      continue
+    }
     const running = new RunningExecution(
       execution,
       await context.outputs.writer(execution.id, execution.outputLimit),
@@ -77,44 +93,50 @@ async function finish(
 /** Connects to a sandbox that an earlier server started, and follows every execution from where its output was kept. */
 async function takeOver(context: Context, live: Live): Promise<void> {
   const open = await context.store.executions.open(live.id)
+  const guest = await tryConnect(context, live)
   const before = oomKills(context, live.id)
   for (const record of open) {
+    if (record.state === 'pending' && !(await adopt(context, record, guest))) continue
     const running = new RunningExecution(record, await context.outputs.writer(record.id, record.outputLimit))
     running.oomKillsBefore = before
     live.executions.set(record.id, running)
-  }
-  const guest = await connectLive(context, live)
-  const held = new Set(guest.held)
-  for (const running of [...live.executions.values()]) {
-    if (held.has(running.record.id)) await follow(context, running, guest)
-    else if (running.record.state === 'pending') await relaunch(context, live, running)
-    else running.lose('agent-lost', 'The agent of the sandbox does not know this execution any more.')
     supervise(context, live, running)
   }
-  for (const id of guest.held) if (!live.executions.has(id)) await discard(context, live, id)
+  context.live.set(live.id, live)
+  if (guest === null) void keepConnected(context, live)
+  // Connected but not followed is no connection: it is made anew.
+  else await followHeld(context, live, guest).catch(() => live.drop())
 }
 
-/** The server died between recording the execution and starting it. */
-async function relaunch(context: Context, live: Live, running: RunningExecution): Promise<void> {
+/** Null: the agent does not answer now. Its sandbox is there all the same, and is connected as soon as it does. */
+async function tryConnect(context: Context, live: Live): Promise<Guest | null> {
   try {
-    await launch(context, live, running)
-    if (running.record.stdin) running.handle?.closeStdin()
-  } catch (error) {
-    running.lose(
-      'cancelled',
-      `It was never started: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    return await connectLive(context, live)
+  } catch (err) {
+    context.log.warn({ sandbox: live.id, err }, 'the agent does not answer')
+    live.unresponsive('it did not answer when the server started')
+    return null
   }
 }
 
-/** An execution that ended and was stored, but not yet forgotten by the agent when the server died. */
-async function discard(context: Context, live: Live, id: string): Promise<void> {
-  const guest = await live.guest()
-  const handle = await guest.attach(id, 0, { write: () => {} })
-  handle.exited.catch(() => {})
-  handle.outputClosed.catch(() => {})
-  handle.forget()
-  context.log.debug({ sandbox: live.id, execution: id }, 'forgotten')
+/**
+ * An execution whose start nobody was told of. One that runs is kept, so that a repeated request finds it; one that
+ * does not, or may lack some of its input, is undone, so that a repeated request starts it anew.
+ */
+async function adopt(context: Context, record: ExecutionRecord, guest: Guest | null): Promise<boolean> {
+  const runs = guest?.held.includes(record.id) === true && !record.stdin
+  if (runs) await remember(context, record)
+  else await context.store.executions.remove(record.id)
+  return runs
+}
+
+/** It has lost the request that it served; a command that had ended by then keeps its ending. */
+async function endOneshot(context: Context, live: Live): Promise<void> {
+  const ended = [...live.executions.values()].map((running) => running.ended)
+  const abort = new AbortController()
+  await Promise.race([Promise.all(ended), delay(ONESHOT_MS, undefined, abort)]).catch(() => {})
+  abort.abort()
+  await endSandbox(context, live.record, 'server-restarted')
 }
 
 async function eachOf<T>(items: T[], work: (item: T) => Promise<void>): Promise<void> {

@@ -1,3 +1,4 @@
+import { SandboxError } from '@caisson/protocol/errors'
 import type { ExecutionEnding } from '@caisson/protocol/resources'
 import type { ExecutionRecord } from '../core/records.ts'
 import type { GuestExecution, GuestExit, OutputSink } from '../guest/guest.ts'
@@ -14,7 +15,7 @@ export class RunningExecution {
   readonly outcome: Promise<Outcome>
   /** Ends when no process holds the output open. */
   readonly outputClosed: Promise<void>
-  /** The record with its ending, once it is stored. */
+  /** The record with its ending. */
   readonly ended: Promise<ExecutionRecord>
   /** The kernel's count of memory kills in the sandbox when this began. */
   oomKillsBefore: Promise<number> | number = 0
@@ -22,6 +23,8 @@ export class RunningExecution {
   readonly #outcome = Promise.withResolvers<Outcome>()
   readonly #outputClosed = Promise.withResolvers<void>()
   readonly #ended = Promise.withResolvers<ExecutionRecord>()
+  #next = Promise.withResolvers<GuestExecution>()
+  #over = false
 
   constructor(record: ExecutionRecord, output: OutputWriter) {
     this.record = record
@@ -30,6 +33,13 @@ export class RunningExecution {
     this.outputClosed = this.#outputClosed.promise
     this.ended = this.#ended.promise
     this.ended.catch(() => {})
+    this.#next.promise.catch(() => {})
+  }
+
+  /** The connection's view of it; while the connection is being made anew, the next one's. @throws SandboxError `execution_ended` */
+  async reach(): Promise<GuestExecution> {
+    if (this.#over) throw this.#endedError()
+    return this.handle ?? this.#next.promise
   }
 
   /** Where the agent's output goes. */
@@ -44,32 +54,68 @@ export class RunningExecution {
 
   /** Takes a connection's view of the execution; a broken connection is no outcome. */
   follow(handle: GuestExecution): void {
+    this.#release(this.handle)
     this.handle = handle
+    this.#next.resolve(handle)
     handle.exited.then(
       (exit) => this.#outcome.resolve({ exit }),
       () => this.#release(handle),
     )
     handle.outputClosed.then(
-      () => this.#outputClosed.resolve(),
+      (total) => {
+        this.#missed(total)
+        this.#outputClosed.resolve()
+      },
       () => this.#release(handle),
     )
   }
 
-  #release(handle: GuestExecution): void {
-    if (this.handle === handle) this.handle = null
+  /** What an earlier server read and dropped is in no log, and the agent does not send it again. */
+  #missed(total: number): void {
+    if (total <= this.output.total) return
+    this.output.total = total
+    this.output.truncated = true
+  }
+
+  #release(handle: GuestExecution | null): void {
+    if (handle === null || this.handle !== handle) return
+    this.handle = null
+    this.#next = Promise.withResolvers()
+    this.#next.promise.catch(() => {})
   }
 
   /** The exit can never be known. */
   lose(ending: ExecutionEnding, message: string): void {
     this.#outcome.resolve({ ending, message })
     this.#outputClosed.resolve()
+    this.#gone()
   }
 
-  settle(record: ExecutionRecord): void {
-    this.#ended.resolve(record)
+  /** The ending is in `record`. */
+  tell(): void {
+    this.#gone()
+    this.#ended.resolve(this.record)
   }
 
+  /** The ending is also stored: the agent need not hold it any more. */
+  settle(): void {
+    this.handle?.forget()
+    this.handle = null
+    this.tell()
+  }
+
+  /** It was never started. */
   fail(error: unknown): void {
+    this.#gone()
     this.#ended.reject(error)
+  }
+
+  #gone(): void {
+    this.#over = true
+    this.#next.reject(this.#endedError())
+  }
+
+  #endedError(): SandboxError {
+    return new SandboxError('execution_ended', { execution: this.record.id })
   }
 }

@@ -7,6 +7,7 @@ import type { ExecutionRecord } from '../core/records.ts'
 import type { StartRequest } from '../guest/guest.ts'
 import { ask } from './connection.ts'
 import { type Context, join } from './context.ts'
+import { nowOrLater } from './eventually.ts'
 import type { Live } from './live.ts'
 import { findLive, showExecution } from './lookup.ts'
 import { oomKills } from './oom-kills.ts'
@@ -56,26 +57,41 @@ export async function start(
   live.executions.set(record.id, running)
   live.record.executionCount++
   try {
-    await launch(context, live, running)
+    await launch(context, live, running, input)
   } catch (error) {
     live.executions.delete(record.id)
     running.output.end()
-    await store.executions.remove(record.id)
+    abandon(running, error)
+    await nowOrLater(context, { execution: record.id }, () => store.executions.remove(record.id))
     throw error
   }
   supervise(context, live, running)
-  if (input.input !== undefined) void feed(running, Buffer.from(input.input, input.inputEncoding ?? 'utf8'))
   return running
 }
 
-/** Asks the agent to start the program. The agent knows an id that it has started, so asking again is safe. */
-export async function launch(context: Context, live: Live, running: RunningExecution): Promise<void> {
+/**
+ * Asks the agent to start the program. Its input goes out before it is remembered as running: what was never
+ * acknowledged is undone after a crash, because its input is lost.
+ */
+async function launch(
+  context: Context,
+  live: Live,
+  running: RunningExecution,
+  input: StartInput,
+): Promise<void> {
   const { record } = running
   running.oomKillsBefore = oomKills(context, live.id)
   const sink = running.sink(() => context.failpoint('exec:output'))
   const request = startRequest(context, live, record)
   running.follow(await ask(context, live, (guest, signal) => guest.start(request, sink, signal)))
   context.failpoint('exec:started')
+  if (input.input !== undefined) void feed(running, Buffer.from(input.input, input.inputEncoding ?? 'utf8'))
+  await remember(context, record)
+  context.failpoint('exec:acknowledged')
+}
+
+/** From here on it runs, whatever becomes of this server. */
+export async function remember(context: Context, record: ExecutionRecord): Promise<void> {
   record.state = 'running'
   record.startedAt = Date.now()
   record.deadlineAt = record.timeoutMs === null ? null : record.startedAt + record.timeoutMs
@@ -84,7 +100,16 @@ export async function launch(context: Context, live: Live, running: RunningExecu
     startedAt: record.startedAt,
     deadlineAt: record.deadlineAt,
   })
-  context.failpoint('exec:acknowledged')
+}
+
+/** Nobody was told of it, so that nothing of it may go on. */
+function abandon(running: RunningExecution, error: unknown): void {
+  const { handle } = running
+  running.fail(error)
+  handle
+    ?.signal('SIGKILL', 'tree')
+    .catch(() => {})
+    .finally(() => handle.forget())
 }
 
 function startRequest(context: Context, live: Live, record: ExecutionRecord): StartRequest {

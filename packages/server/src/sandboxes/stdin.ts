@@ -1,6 +1,5 @@
-import { SandboxError } from '@caisson/protocol/errors'
 import type { Context } from './context.ts'
-import { findRunning } from './kill-execution.ts'
+import { findRunning, reach } from './kill-execution.ts'
 
 /** Passes bytes on as fast as the program takes them. */
 export async function writeStdin(
@@ -10,9 +9,9 @@ export async function writeStdin(
   close: boolean,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { running } = await findRunning(context, id)
-  for await (const bytes of data) await handleOf(running, id).writeStdin(bytes, signal)
-  if (close) handleOf(running, id).closeStdin()
+  const { live, running } = await findRunning(context, id)
+  for await (const bytes of data) await (await reach(context, live, running)).writeStdin(bytes, signal)
+  if (close) (await reach(context, live, running)).closeStdin()
 }
 
 export async function resizeTerminal(
@@ -21,11 +20,7 @@ export async function resizeTerminal(
   cols: number,
   rows: number,
 ): Promise<void> {
-  const { running } = await findRunning(context, id)
-  handleOf(running, id).resize(cols, rows)
-}
-
-function handleOf<T>(running: { handle: T | null }, id: string): T {
-  if (running.handle === null) throw new SandboxError('execution_ended', { execution: id })
-  return running.handle
+  const { live, running } = await findRunning(context, id)
+  const handle = await reach(context, live, running)
+  handle.resize(cols, rows)
 }

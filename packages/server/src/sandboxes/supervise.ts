@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecutionRecord } from '../core/records.ts'
 import type { GuestExit } from '../guest/guest.ts'
 import type { Context } from './context.ts'
+import { eventually } from './eventually.ts'
 import { killTree } from './kill-execution.ts'
 import type { Live } from './live.ts'
 import { oomKills } from './oom-kills.ts'
@@ -9,29 +10,49 @@ import type { Outcome, RunningExecution } from './running-execution.ts'
 
 /** After the leader's end, output that another process still holds open is awaited only while it moves. */
 const DRAIN_MS = 200
+/** Between attempts to end a command whose time is over. */
+const RETRY_MS = 1000
 
 /** Watches an execution until its ending is stored: enforces its deadline, gathers the evidence, wakes who waits. */
 export function supervise(context: Context, live: Live, running: RunningExecution): void {
   void watch(context, live, running).catch((error) => {
-    context.log.error(
-      { execution: running.record.id, err: error },
-      'the ending of an execution could not be stored',
-    )
-    live.executions.delete(running.record.id)
-    running.fail(error)
+    context.log.error({ execution: running.record.id, err: error }, 'an execution is not watched any more')
   })
 }
 
 async function watch(context: Context, live: Live, running: RunningExecution): Promise<void> {
   const { record } = running
-  const timer = armDeadline(context, live, running)
+  const disarm = armDeadline(context, live, running)
   const outcome = await running.outcome
-  clearTimeout(timer)
+  disarm()
   if ('exit' in outcome) await drain(running)
   context.failpoint('exec:exited')
   running.output.end()
   Object.assign(record, await ending(context, live, running, outcome))
-  await context.store.executions.update(record.id, {
+  await store(context, running)
+  context.failpoint('exec:ended')
+  live.executions.delete(record.id)
+  live.record.lastActiveAt = Date.now()
+  context.reschedule()
+  running.settle()
+}
+
+/**
+ * Stores the ending. Where the disk takes none, those who wait are told all the same: the agent holds the execution
+ * until it is stored, so that even then a restart finds its ending.
+ */
+async function store(context: Context, running: RunningExecution): Promise<void> {
+  const { record } = running
+  const write = () => context.store.executions.update(record.id, endingOf(record))
+  await write().catch(async (err) => {
+    context.log.error({ execution: record.id, err }, 'an ending could not be stored')
+    running.tell()
+    await eventually(context, { execution: record.id }, write)
+  })
+}
+
+function endingOf(record: ExecutionRecord): EndingFields {
+  return {
     state: 'ended',
     ending: record.ending,
     exitCode: record.exitCode,
@@ -43,33 +64,35 @@ async function watch(context: Context, live: Live, running: RunningExecution): P
     outputBytes: record.outputBytes,
     outputTruncated: record.outputTruncated,
     endedAt: record.endedAt,
-  })
-  context.failpoint('exec:ended')
-  running.handle?.forget()
-  live.executions.delete(record.id)
-  live.record.lastActiveAt = Date.now()
-  context.reschedule()
-  running.settle(record)
+  }
 }
 
-/** A deadline survives a restart of the server: it is an instant, not a countdown. */
-function armDeadline(context: Context, live: Live, running: RunningExecution): NodeJS.Timeout | undefined {
+/** A deadline survives a restart of the server: it is an instant, not a countdown. @returns the undo. */
+function armDeadline(context: Context, live: Live, running: RunningExecution): () => void {
   const { deadlineAt } = running.record
-  if (deadlineAt === null) return undefined
+  if (deadlineAt === null) return () => {}
   const expire = () => {
     const left = deadlineAt - Date.now()
     // setTimeout counts at most 2^31-1 ms.
     if (left > 0) return arm(left)
-    killTree(context, live, running, 'timeout').catch((err) =>
-      context.log.warn({ execution: running.record.id, err }, 'timeout'),
-    )
+    killTree(context, live, running, 'timeout').catch((err) => {
+      context.log.warn(
+        { execution: running.record.id, err },
+        'the timeout is enforced as soon as the agent answers',
+      )
+      if (!over) arm(RETRY_MS)
+    })
   }
+  let over = false
   let timer: NodeJS.Timeout
   const arm = (ms: number) => {
     timer = setTimeout(expire, Math.min(ms, 2 ** 31 - 1))
   }
   arm(Math.max(0, deadlineAt - Date.now()))
-  return timer!
+  return () => {
+    over = true
+    clearTimeout(timer)
+  }
 }
 
 async function drain(running: RunningExecution): Promise<void> {

@@ -42,8 +42,11 @@ export class OutputLogs {
   /** Opens the log of a running execution; what an earlier server wrote is kept. */
   async writer(id: string, limit: number): Promise<OutputWriter> {
     const path = join(this.#dir, id)
-    const runs = await readRuns(path)
-    return new OutputWriter(path, limit, runs, sizeOf(`${path}.out`))
+    const size = sizeOf(`${path}.out`)
+    // A new execution has no file, and asking for one in place costs less than a trip to the thread pool. The index
+    // alone may be there: it is written first.
+    const runs = size === 0 && sizeOf(`${path}.idx`) === 0 ? [] : await readRuns(path)
+    return new OutputWriter(path, limit, runs, size)
   }
 
   /** The output of an execution that has ended. */

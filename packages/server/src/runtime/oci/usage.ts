@@ -1,27 +1,24 @@
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import type { Hierarchy } from '../../launcher/client.ts'
 import type { Usage } from '../driver.ts'
 
-/** Reads a sandbox's counters from its cgroups, v1 or v2 by controller; null when it has none. */
+/**
+ * Reads a sandbox's counters from its cgroups, v1 or v2 by controller; null when it has none. The kernel makes these
+ * files on the spot: reading them here takes microseconds, by the thread pool ten times as long.
+ */
 export async function readUsage(hierarchies: Map<string, Hierarchy>, id: string): Promise<Usage | null> {
   const read = (controller: string, v1: string, v2: string) => {
     const hierarchy = hierarchies.get(controller)
-    if (!hierarchy) return Promise.resolve('')
-    return readFile(`${hierarchy.dir}/${id}/${hierarchy.version === 2 ? v2 : v1}`, 'utf8')
+    return hierarchy === undefined ? '' : readFileSync(`${hierarchy.dir}/${id}/${hierarchy.version === 2 ? v2 : v1}`, 'utf8')
   }
   const time = hierarchies.has('cpuacct') ? 'cpuacct' : 'cpu'
   try {
-    const [memory, events, cpu, pids] = await Promise.all([
-      read('memory', 'memory.usage_in_bytes', 'memory.current'),
-      read('memory', 'memory.oom_control', 'memory.events'),
-      read(time, 'cpuacct.usage', 'cpu.stat'),
-      read('pids', 'pids.current', 'pids.current'),
-    ])
+    const cpu = read(time, 'cpuacct.usage', 'cpu.stat')
     return {
-      memoryBytes: Number(memory),
+      memoryBytes: Number(read('memory', 'memory.usage_in_bytes', 'memory.current')),
       cpuUsec: hierarchies.get(time)?.version === 2 ? row(cpu, 'usage_usec') : Math.round(Number(cpu) / 1000),
-      pids: Number(pids),
-      oomKills: row(events, 'oom_kill'),
+      pids: Number(read('pids', 'pids.current', 'pids.current')),
+      oomKills: row(read('memory', 'memory.oom_control', 'memory.events'), 'oom_kill'),
     }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
