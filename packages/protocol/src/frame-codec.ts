@@ -83,17 +83,19 @@ function readOffset(bytes: Uint8Array, at: number): number {
 
 /**
  * Cuts a byte stream into frames. A frame that is whole inside one chunk is a view of that chunk; one that is
- * split is assembled in a buffer of its own, so memory is bounded by one frame.
+ * split is assembled in a buffer of its own, so memory is bounded by one frame; `release` gives those buffers back.
  */
 export class FrameParser {
   #header = new Uint8Array(HEADER)
   #headerFilled = 0
-  #payload = EMPTY
+  #payload: Uint8Array = EMPTY
   #filled = 0
+  #lent: Uint8Array[] = []
 
   /** Frames completed by `chunk`, in order. Throws a FrameError on an oversized or malformed header. */
   push(chunk: Uint8Array): Frame[] {
     const frames: Frame[] = []
+    this.#lent = []
     let at = 0
     while (at < chunk.length) {
       const whole = this.#headerFilled === 0 && chunk.length - at >= HEADER
@@ -105,6 +107,11 @@ export class FrameParser {
       }
     }
     return frames
+  }
+
+  /** The frames of the last `push` are done with: what they were assembled in is used again. Optional, for speed. */
+  release(): void {
+    for (const payload of this.#lent.splice(0)) giveBack(payload)
   }
 
   /** Bytes of an unfinished frame that are waiting for the rest; zero between frames. */
@@ -120,7 +127,7 @@ export class FrameParser {
       this.#headerFilled += part.length
       at += part.length
       if (this.#headerFilled < HEADER) return at
-      this.#payload = new Uint8Array(payloadLength(this.#header, 0))
+      this.#payload = borrow(payloadLength(this.#header, 0))
     }
     const part = chunk.subarray(at, at + this.#payload.length - this.#filled)
     this.#payload.set(part, this.#filled)
@@ -131,10 +138,25 @@ export class FrameParser {
 
   #finish(frames: Frame[]) {
     frames.push(makeFrame(this.#header, 0, this.#payload))
+    this.#lent.push(this.#payload)
     this.#payload = EMPTY
     this.#headerFilled = 0
     this.#filled = 0
   }
+}
+
+/** Memory for split frames of the size of a full chunk, of all parsers together; a few are under way at a time. */
+const SLAB = LIMITS.MAX_CHUNK + 8
+const MAX_SPARE = 16
+const spare: ArrayBufferLike[] = []
+
+function borrow(length: number): Uint8Array<ArrayBufferLike> {
+  const slab = length > SLAB / 8 && length <= SLAB ? (spare.pop() ?? new ArrayBuffer(SLAB)) : null
+  return slab === null ? new Uint8Array(length) : new Uint8Array(slab, 0, length)
+}
+
+function giveBack({ buffer }: Uint8Array): void {
+  if (buffer.byteLength === SLAB && spare.length < MAX_SPARE) spare.push(buffer)
 }
 
 function makeFrame(header: Uint8Array, at: number, payload: Uint8Array): Frame {

@@ -25,12 +25,10 @@ export const Scope = z.enum(['read', 'exec', 'admin']).meta({
 })
 export type Scope = z.infer<typeof Scope>
 
-const duration = z
-  .union([z.string().max(32), z.int().min(0)])
-  .meta({
-    id: 'Duration',
-    description: 'Milliseconds as a number, or text such as "30s", "10m", "1h30m", "7d".',
-  })
+const duration = z.union([z.string().max(32), z.int().min(0)]).meta({
+  id: 'Duration',
+  description: 'Milliseconds as a number, or text such as "30s", "10m", "1h30m", "7d".',
+})
 const quantity = z.string().max(32).meta({
   id: 'Quantity',
   description: 'A Kubernetes quantity: "512Mi", "1Gi" or "1G" of bytes; "500m" or "2" of CPUs.',
@@ -104,7 +102,9 @@ export const Sandbox = z
     status: Status,
     health: z
       .enum(['ok', 'unresponsive'])
-      .meta({ description: 'unresponsive: it runs, and its agent does not answer; calls fail until it does.' }),
+      .meta({
+        description: 'unresponsive: it runs, and its agent does not answer; calls fail until it does.',
+      }),
     mode: z.enum(['oneshot', 'interactive']),
     runtime: z.string(),
     metadata: z.record(z.string(), z.string()),
@@ -314,9 +314,7 @@ export const DoctorReport = z
         state: z.enum(['ok', 'degraded', 'missing']),
         detail: z.string().meta({ description: 'What was tried and what came out.' }),
         fix: z.string().nullable().meta({ description: 'What to do about it; null: nothing.' }),
-        required: z
-          .boolean()
-          .meta({ description: 'Without it the configured driver cannot run a sandbox.' }),
+        required: z.boolean().meta({ description: 'Without it the configured driver cannot run a sandbox.' }),
       }),
     ),
   })

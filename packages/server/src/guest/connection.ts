@@ -5,7 +5,10 @@ import { type Frame, FrameType, LIMITS } from '@caisson/protocol/frames'
 
 /** Takes the frames of one stream. */
 export interface StreamHandler {
-  /** @throws FrameError when the agent breaks the protocol; the connection is then closed. */
+  /**
+   * What a bulk frame carries is only valid during the call.
+   * @throws FrameError when the agent breaks the protocol; the connection is then closed.
+   */
   receive(frame: Frame): void
   /** The connection is gone; nothing more will come. */
   lost(error: SandboxError<'agent_lost'>): void
@@ -46,6 +49,7 @@ export class Connection {
     channel.on('error', (error) => this.fail(error.message, error))
     channel.on('end', () => this.fail('the connection was closed by the sandbox'))
     channel.on('close', () => this.fail('the connection broke'))
+    channel.resume()
   }
 
   /** Gives a new request its stream. @throws SandboxError `agent_lost` when the connection is gone. */
@@ -108,9 +112,10 @@ export class Connection {
       for (const frame of this.#parser.push(chunk)) {
         if (this.#failure !== null) return
         const handler = this.#streams.get(frame.stream)
-        if (handler !== undefined) handler.receive(frame)
-        else this.#stray(frame)
+        if (handler === undefined) this.#stray(frame)
+        else handler.receive(isBulk(frame) ? frame : { ...frame, payload: Buffer.from(frame.payload) })
       }
+      this.#parser.release()
     } catch (error) {
       const broken = error instanceof FrameError
       this.fail(
@@ -137,7 +142,10 @@ export class Connection {
   }
 }
 
+function isBulk(frame: Frame): boolean {
+  return frame.type === FrameType.OUTPUT || frame.type === FrameType.DATA
+}
+
 function strayCost(frame: Frame): number {
-  const bulk = frame.type === FrameType.OUTPUT || frame.type === FrameType.DATA
-  return bulk ? Math.max(1, frame.payload.length - 8) : CONTROL_COST
+  return isBulk(frame) ? Math.max(1, frame.payload.length - 8) : CONTROL_COST
 }

@@ -33,8 +33,8 @@ export interface StartRequest {
 }
 
 /**
- * Keeps output. `write` is called in order; the bytes are acknowledged to the agent once its promise resolves,
- * and the agent keeps what is not acknowledged. `data` is only valid until then.
+ * Keeps output. `write` is called in order; the bytes are acknowledged to the agent once it has returned, or its promise
+ * has resolved, and the agent keeps what is not acknowledged. `data` is only valid during the call.
  */
 export interface OutputSink {
   write(offset: number, stream: 'stdout' | 'stderr', data: Uint8Array): void | Promise<void>

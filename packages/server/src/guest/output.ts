@@ -107,7 +107,7 @@ export class OutputFlow {
       last.joined = true
       return
     }
-    this.#waiting.push({ offset, stderr, data: bytes, joined: false })
+    this.#waiting.push({ offset, stderr, data: Buffer.from(bytes), joined: false })
     if (this.#waiting.length < MAX_WAITING || this.#paused) return
     this.#paused = true
     this.#connection.pause()

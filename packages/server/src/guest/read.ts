@@ -71,9 +71,10 @@ export class ReadRequest
     this.#received += bytes.length
     if (this.#received - this.#acknowledged > LIMITS.WINDOW)
       throw new FrameError('File data came beyond the window')
+    const chunk = Buffer.from(bytes)
     const waiting = this.#waiting.shift()
-    if (waiting === undefined) this.#chunks.push(bytes)
-    else waiting.resolve(this.#take(bytes))
+    if (waiting === undefined) this.#chunks.push(chunk)
+    else waiting.resolve(this.#take(chunk))
   }
 
   #onEnd(): void {

@@ -31,7 +31,7 @@ export interface Driver {
   open(signal?: AbortSignal): Promise<void>
   /** Starts a sandbox. @returns the timed steps. */
   start(plan: SandboxPlan, signal?: AbortSignal): Promise<Stage[]>
-  /** Opens a new channel to the agent; the agent drops an older one. */
+  /** Opens a new channel to the agent; the agent drops an older one. What a `data` event brings is only valid while it is handled. */
   connect(id: string, signal?: AbortSignal): Promise<Duplex>
   /** Ends a sandbox and everything in it; nothing to do for an unknown id. */
   stop(id: string, signal?: AbortSignal): Promise<void>

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Ending, ExecutionEnding, Sandbox } from '@caisson/protocol/resources'
 import { isFinal, transition } from '../core/lifecycle.ts'
@@ -7,7 +8,9 @@ import type { Live } from './live.ts'
 import { findSandbox, showSandbox } from './lookup.ts'
 import { oomKills } from './oom-kills.ts'
 
-/** Before the end of a sandbox that failed is tried again, in ms. */
+/** Before the end of a sandbox that failed is tried a second time, while the caller waits, in ms. */
+const SECOND_TRY_MS = 50
+/** And later, when the caller has been told. */
 const RETRY_MS = 2000
 
 const MESSAGES: Record<Ending['reason'], string> = {
@@ -51,16 +54,25 @@ export function endSandbox(
   return join(context, `end ${record.id}`, async () => {
     // A creation under way is left to finish: it undoes itself when it fails.
     await context.joined.get(`creating ${record.id}`)?.catch(() => {})
-    const now = context.live.get(record.id)?.record ?? (await context.store.sandboxes.get(record.id))
-    if (now === null) throw new SandboxError('sandbox_not_found', { sandbox: record.id })
-    if (isFinal(now.state)) return now
     try {
-      return await end(context, now, now.ending ?? { reason, message: MESSAGES[reason] })
+      return await endNow(context, record.id, reason).catch(async (err) => {
+        context.log.warn({ sandbox: record.id, err }, 'ending a sandbox is tried again')
+        // A launcher that was killed is started again by the next request.
+        await delay(SECOND_TRY_MS)
+        return endNow(context, record.id, reason)
+      })
     } catch (error) {
-      finishLater(context, now, reason)
+      finishLater(context, record, reason)
       throw error
     }
   })
+}
+
+async function endNow(context: Context, id: string, reason: Ending['reason']): Promise<SandboxRecord> {
+  const now = context.live.get(id)?.record ?? (await context.store.sandboxes.get(id))
+  if (now === null) throw new SandboxError('sandbox_not_found', { sandbox: id })
+  if (isFinal(now.state)) return now
+  return end(context, now, now.ending ?? { reason, message: MESSAGES[reason] })
 }
 
 /** Nobody may ask again for the end of a sandbox that ended by itself, and what is left of it holds resources. */

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Execution } from '@caisson/protocol/resources'
 import { parseDuration } from '../core/duration.ts'
@@ -85,7 +86,11 @@ async function launch(
   const request = startRequest(context, live, record)
   running.follow(await ask(context, live, (guest, signal) => guest.start(request, sink, signal)))
   context.failpoint('exec:started')
-  if (input.input !== undefined) void feed(running, Buffer.from(input.input, input.inputEncoding ?? 'utf8'))
+  if (input.input !== undefined) {
+    void feed(running, Buffer.from(input.input, input.inputEncoding ?? 'utf8'))
+    // What is sent in one turn of the event loop leaves at its end; from there the kernel delivers it.
+    await setImmediate()
+  }
   await remember(context, record)
   context.failpoint('exec:acknowledged')
 }

@@ -99,6 +99,7 @@ export interface Output {
   result(): Promise<Execution>
 }
 
+/** `data` is only valid until the next chunk is asked for. */
 export interface OutputChunk {
   offset: number
   stream: 'stdout' | 'stderr'

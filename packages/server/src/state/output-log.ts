@@ -1,12 +1,15 @@
-import { closeSync, mkdirSync, openSync, statSync, write, writeSync } from 'node:fs'
-import { type FileHandle, open, readFile, rm } from 'node:fs/promises'
+import { closeSync, mkdirSync, openSync, read, readSync, statSync, write, writeSync } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
 const writeAsync = promisify(write)
+const readAsync = promisify(read)
+const EMPTY = Buffer.alloc(0)
 
 export type OutputStream = 'stdout' | 'stderr'
 
+/** Output of one stream. `data` is only valid until the next chunk is asked for: readers use their buffer again. */
 export interface Chunk {
   offset: number
   stream: OutputStream
@@ -19,11 +22,17 @@ interface Run {
   stream: OutputStream
 }
 
-/** Writes up to this size happen in place: a trip to the thread pool would cost more. */
-const SYNC_WRITE = 4096
+/**
+ * Writes happen in place: the page cache takes a chunk in a fraction of what a trip to the thread pool costs. When the
+ * kernel makes a writer wait (too many dirty pages), that is felt here, and writes go to the pool for a while, so that
+ * nothing else waits with them.
+ */
+const SLOW_WRITE_MS = 5
+const AVOID_MS = 500
+/** Bytes that a reader takes at once. */
 const READ_SIZE = 256 * 1024
-/** Bytes of the newest output held in memory for those who follow, so that they need not read the file. */
-const RECENT = 256 * 1024
+/** What was written so recently is read in place, because it is surely in the page cache. */
+const HOT = 4 * 1024 * 1024
 
 /**
  * The output of executions, kept on disk. `<id>.out` holds the bytes of stdout and stderr in the order in which they
@@ -58,12 +67,12 @@ export class OutputLogs {
     try {
       for (let at = offset; at < size; ) {
         signal?.throwIfAborted()
-        const chunk = await reader.at(at, size)
+        const chunk = await reader.cold(at, size)
         yield chunk
         at += chunk.data.length
       }
     } finally {
-      await reader.close()
+      reader.close()
     }
   }
 
@@ -72,6 +81,8 @@ export class OutputLogs {
     await Promise.all([rm(`${path}.out`, { force: true }), rm(`${path}.idx`, { force: true })])
   }
 }
+
+let avoidUntil = 0
 
 /** The one writer of a running execution's log, and the source for those who follow it. */
 export class OutputWriter {
@@ -87,9 +98,6 @@ export class OutputWriter {
   #fd = -1
   #indexFd = -1
   #ended = false
-  #recent: Chunk[] = []
-  #recentBytes = 0
-  #followers = 0
   #waiting = new Set<() => void>()
 
   constructor(path: string, limit: number, runs: Run[], size: number) {
@@ -100,8 +108,8 @@ export class OutputWriter {
     this.total = size
   }
 
-  /** Keeps bytes at `offset`; bytes before `total` were kept already and are skipped. Resolves when they are in the file. */
-  async append(offset: number, stream: OutputStream, data: Uint8Array): Promise<void> {
+  /** Keeps bytes at `offset`; bytes before `total` were kept already and are skipped. Resolves, or returns, when they are in the file; `data` is not needed any more when the call has returned. */
+  append(offset: number, stream: OutputStream, data: Uint8Array): void | Promise<void> {
     const skip = this.total - offset
     if (skip >= data.length) return
     const fresh = skip > 0 ? data.subarray(skip) : data
@@ -112,28 +120,46 @@ export class OutputWriter {
     const keep = fresh.length <= room ? fresh : fresh.subarray(0, Math.max(0, room))
     if (keep.length < fresh.length) this.truncated = true
     if (keep.length === 0) return
+    if (performance.now() < avoidUntil) return this.#writeInPool(stream, Buffer.from(keep))
+    this.#writeInPlace(stream, keep)
+  }
+
+  #writeInPlace(stream: OutputStream, data: Uint8Array): void {
+    const began = performance.now()
     try {
-      await this.#write(stream, keep)
+      this.#open(stream)
+      for (let at = 0; at < data.length; ) {
+        const written = writeSync(this.#fd, data, at)
+        at += written
+        this.kept += written
+      }
     } catch {
       // A full disk must not stop the command: what is kept stays exact, the rest is told as truncated.
+      this.truncated = true
+    }
+    const ended = performance.now()
+    if (ended - began > SLOW_WRITE_MS) avoidUntil = ended + AVOID_MS
+    this.#notify()
+  }
+
+  async #writeInPool(stream: OutputStream, data: Uint8Array): Promise<void> {
+    try {
+      this.#open(stream)
+      for (let at = 0; at < data.length; ) {
+        const { bytesWritten } = await writeAsync(this.#fd, data, at)
+        at += bytesWritten
+        this.kept += bytesWritten
+      }
+    } catch {
+      // As above.
       this.truncated = true
     }
     this.#notify()
   }
 
-  async #write(stream: OutputStream, data: Uint8Array): Promise<void> {
+  #open(stream: OutputStream): void {
     if (this.#fd < 0) this.#fd = openSync(`${this.#path}.out`, 'a', 0o600)
     if (this.#runs.at(-1)?.stream !== stream) this.#beginRun(stream)
-    for (let at = 0; at < data.length; ) {
-      const rest = at === 0 ? data : data.subarray(at)
-      const written =
-        rest.length <= SYNC_WRITE
-          ? writeSync(this.#fd, rest)
-          : (await writeAsync(this.#fd, rest)).bytesWritten
-      if (this.#followers > 0) this.#remember({ offset: this.kept, stream, data: rest.subarray(0, written) })
-      at += written
-      this.kept += written
-    }
   }
 
   #beginRun(stream: OutputStream): void {
@@ -142,13 +168,6 @@ export class OutputWriter {
     entry.writeBigUInt64LE(BigInt(this.kept) * 2n + (stream === 'stderr' ? 1n : 0n))
     writeSync(this.#indexFd, entry)
     this.#runs.push({ offset: this.kept, stream })
-  }
-
-  #remember(chunk: Chunk): void {
-    this.#recent.push(chunk)
-    this.#recentBytes += chunk.data.length
-    while (this.#recentBytes > RECENT && this.#recent.length > 1)
-      this.#recentBytes -= this.#recent.shift()!.data.length
   }
 
   #notify(): void {
@@ -171,14 +190,13 @@ export class OutputWriter {
     const reader = new Reader(`${this.#path}.out`, this.#runs)
     const wakeAll = () => this.#notify()
     signal?.addEventListener('abort', wakeAll)
-    this.#followers++
     try {
       for (let at = offset; ; ) {
         signal?.throwIfAborted()
         if (at < this.kept) {
-          const chunk = this.#recentAt(at) ?? (await reader.at(at, this.kept))
+          const chunk = this.kept - at <= HOT ? reader.hot(at, this.kept) : await reader.cold(at, this.kept)
           yield chunk
-          at = chunk.offset + chunk.data.length
+          at += chunk.data.length
         } else if (this.#ended) {
           return
         } else {
@@ -187,47 +205,48 @@ export class OutputWriter {
       }
     } finally {
       signal?.removeEventListener('abort', wakeAll)
-      this.#forgetRecent()
-      await reader.close()
+      reader.close()
     }
-  }
-
-  #forgetRecent(): void {
-    this.#followers--
-    if (this.#followers > 0) return
-    this.#recent = []
-    this.#recentBytes = 0
-  }
-
-  #recentAt(offset: number): Chunk | null {
-    const first = this.#recent[0]
-    if (first === undefined || offset < first.offset) return null
-    const chunk = this.#recent.find((c) => offset < c.offset + c.data.length)
-    if (chunk === undefined) return null
-    if (chunk.offset === offset) return chunk
-    return { offset, stream: chunk.stream, data: chunk.data.subarray(offset - chunk.offset) }
   }
 }
 
+/** Reads a log piece by piece, into one buffer that it keeps. */
 class Reader {
   readonly #path: string
   readonly #runs: readonly Run[]
-  #file: FileHandle | null = null
+  #fd = -1
+  #buffer = EMPTY
 
   constructor(path: string, runs: readonly Run[]) {
     this.#path = path
     this.#runs = runs
   }
 
-  /** Bytes of one stream from `offset`, at most up to `end`. */
-  async at(offset: number, end: number): Promise<Chunk> {
-    this.#file ??= await open(this.#path, 'r')
-    const index = this.#runIndex(offset)
-    const until = Math.min(end, this.#runs[index + 1]?.offset ?? end, offset + READ_SIZE)
-    const buffer = Buffer.allocUnsafe(until - offset)
-    const { bytesRead } = await this.#file.read(buffer, 0, buffer.length, offset)
-    if (bytesRead === 0) throw new Error(`output file ${this.#path} is shorter than its record`)
-    return { offset, stream: this.#runs[index]?.stream ?? 'stdout', data: buffer.subarray(0, bytesRead) }
+  /** Bytes of one stream from `offset`, at most up to `end`, which are in the page cache. */
+  hot(offset: number, end: number): Chunk {
+    const length = this.#prepare(offset, end)
+    return this.#chunk(offset, readSync(this.#fd, this.#buffer, 0, length, offset))
+  }
+
+  /** The same, for bytes that the disk may have to be asked for. */
+  async cold(offset: number, end: number): Promise<Chunk> {
+    const length = this.#prepare(offset, end)
+    const { bytesRead } = await readAsync(this.#fd, this.#buffer, 0, length, offset)
+    return this.#chunk(offset, bytesRead)
+  }
+
+  #prepare(offset: number, end: number): number {
+    if (this.#fd < 0) this.#fd = openSync(this.#path, 'r')
+    const length =
+      Math.min(end, this.#runs[this.#runIndex(offset) + 1]?.offset ?? end, offset + READ_SIZE) - offset
+    if (this.#buffer.length < length) this.#buffer = Buffer.allocUnsafe(length)
+    return length
+  }
+
+  #chunk(offset: number, length: number): Chunk {
+    if (length === 0) throw new Error(`output file ${this.#path} is shorter than its record`)
+    const stream = this.#runs[this.#runIndex(offset)]?.stream ?? 'stdout'
+    return { offset, stream, data: this.#buffer.subarray(0, length) }
   }
 
   /** The last run that begins at or before `offset`. */
@@ -242,8 +261,8 @@ class Reader {
     return low
   }
 
-  async close(): Promise<void> {
-    await this.#file?.close()
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd)
   }
 }
 

@@ -10,6 +10,8 @@ const WRITE_AT = 32 * 1024
 /** Bytes under way to a slow reader before the source has to wait, and how far they must fall before it goes on. */
 const HIGH = 512 * 1024
 const LOW = 128 * 1024
+/** Chunks up to this size are copied. */
+const COPY_UP_TO = 16 * 1024
 /** Milliseconds of silence after which proxies are told that the stream lives. */
 const PING_AFTER = 15_000
 
@@ -44,8 +46,14 @@ export async function sendExecution(
     for await (const chunk of output.chunks) {
       if (signal.aborted) return
       options.sent(chunk.data.length)
-      writer.write(encoder.output(chunk))
-      if (writer.full) await writer.room()
+      // The source uses the chunk's memory again: little is copied, so that it can wait for company; more is sent first.
+      if (chunk.data.length <= COPY_UP_TO) {
+        writer.write(encoder.output({ ...chunk, data: Buffer.from(chunk.data) }))
+        if (writer.full) await writer.room(LOW)
+      } else {
+        writer.write(encoder.output(chunk))
+        await writer.room(0)
+      }
     }
     writer.write(encoder.ended(await output.result()))
   } catch (error) {
@@ -63,6 +71,7 @@ class CorkedWriter {
   #corked = true
   #gathered = 0
   #underWay = 0
+  #wakeAt = 0
   #wake: (() => void) | null = null
 
   constructor(response: ServerResponse, ping: () => Uint8Array[]) {
@@ -93,9 +102,11 @@ class CorkedWriter {
     this.#ping.refresh()
   }
 
-  /** Resolves when the reader has caught up, or has gone. */
-  room(): Promise<void> {
-    return new Promise((resolve) => {
+  /** Resolves when no more than `bytes` are under way, or the reader has gone. */
+  async room(bytes: number): Promise<void> {
+    if (this.#underWay <= bytes || this.#response.destroyed) return
+    await new Promise<void>((resolve) => {
+      this.#wakeAt = bytes
       this.#wake = resolve
     })
   }
@@ -119,7 +130,7 @@ class CorkedWriter {
 
   #taken(bytes: number): void {
     this.#underWay -= bytes
-    if (this.#underWay <= LOW) this.#release()
+    if (this.#underWay <= this.#wakeAt) this.#release()
   }
 
   #release(): void {

@@ -94,7 +94,7 @@ class LineEncoder implements RecordEncoder {
     }
     const whole = data.length - incompleteTail(data)
     if (whole < data.length) {
-      this.#held = { offset: offset + whole, stream: chunk.stream, data: data.subarray(whole) }
+      this.#held = { offset: offset + whole, stream: chunk.stream, data: Buffer.from(data.subarray(whole)) }
     }
     if (whole > 0) pieces.push(...outputLine(offset, chunk.stream, data.subarray(0, whole)))
     return pieces

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
-import { connect, type Server } from 'node:net'
+import type { Server } from 'node:net'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { SandboxPlan, Stage } from '../../core/plan.ts'
 import { Undo } from '../../undo.ts'
+import { connectAgent } from '../agent-socket.ts'
 import type { Driver, Ended, Found } from '../driver.ts'
 import { findMarked, identify, isAlive, type ProcessId, send, waitGone } from './processes.ts'
 import { RunDirectory } from './run-directory.ts'
@@ -75,24 +76,8 @@ export class LocalDriver implements Driver {
     return [{ name: 'agent', ms: performance.now() - began }]
   }
 
-  async connect(id: string, signal?: AbortSignal): Promise<Duplex> {
-    signal?.throwIfAborted()
-    const socket = connect({ path: this.#directory().socket(id) })
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const onAbort = () => reject(signal?.reason)
-    socket.once('connect', resolve)
-    socket.once('error', reject)
-    signal?.addEventListener('abort', onAbort, { once: true })
-    try {
-      await promise
-      return socket
-    } catch (error) {
-      socket.destroy()
-      throw error
-    } finally {
-      socket.off('error', reject)
-      signal?.removeEventListener('abort', onAbort)
-    }
+  connect(id: string, signal?: AbortSignal): Promise<Duplex> {
+    return connectAgent(this.#directory().socket(id), signal)
   }
 
   async stop(id: string): Promise<void> {

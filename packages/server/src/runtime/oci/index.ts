@@ -1,4 +1,3 @@
-import { connect } from 'node:net'
 import { constants } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
@@ -10,6 +9,7 @@ import {
   LauncherError,
   LauncherLost,
 } from '../../launcher/client.ts'
+import { connectAgent } from '../agent-socket.ts'
 import type { Driver, Ended, Found, Usage } from '../driver.ts'
 import { toLaunchPlan } from './plan.ts'
 import { requireGoodCrun } from './probe.ts'
@@ -59,24 +59,14 @@ export class OciDriver implements Driver {
     }
   }
 
-  connect(id: string, signal?: AbortSignal): Promise<Duplex> {
-    const { promise, resolve, reject } = Promise.withResolvers<Duplex>()
-    if (signal?.aborted) return Promise.reject(signal.reason)
-    const socket = connect(`${this.#dataDir}/run/${id}.sock`)
-    const onAbort = () => socket.destroy(signal!.reason)
-    const lost = (error: Error) =>
-      reject(
-        signal?.aborted
-          ? signal.reason
-          : new SandboxError('agent_lost', { sandbox: id, reason: error.message }, { cause: error }),
-      )
-    signal?.addEventListener('abort', onAbort, { once: true })
-    socket.once('error', lost)
-    socket.once('connect', () => {
-      socket.off('error', lost)
-      resolve(socket)
-    })
-    return promise.finally(() => signal?.removeEventListener('abort', onAbort))
+  async connect(id: string, signal?: AbortSignal): Promise<Duplex> {
+    try {
+      return await connectAgent(`${this.#dataDir}/run/${id}.sock`, signal)
+    } catch (error) {
+      if (signal?.aborted) throw error
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new SandboxError('agent_lost', { sandbox: id, reason }, { cause: error })
+    }
   }
 
   async stop(id: string, signal?: AbortSignal): Promise<void> {

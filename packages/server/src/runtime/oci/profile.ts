@@ -48,7 +48,10 @@ export const MASKED_PATHS: readonly Row[] = [
   { name: '/proc/mtrr', reason: 'hardware of the host' },
   { name: '/proc/pagetypeinfo', reason: 'memory of the host' },
   { name: '/proc/partitions', reason: 'disks of the host' },
-  { name: '/proc/pressure', reason: 'load of the host, a side channel; and anybody may write triggers there' },
+  {
+    name: '/proc/pressure',
+    reason: 'load of the host, a side channel; and anybody may write triggers there',
+  },
   { name: '/proc/sched_debug', reason: 'processes of the host' },
   { name: '/proc/scsi', reason: 'disks of the host' },
   { name: '/proc/slabinfo', reason: 'kernel heap layout' },

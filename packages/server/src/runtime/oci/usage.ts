@@ -9,7 +9,9 @@ import type { Usage } from '../driver.ts'
 export async function readUsage(hierarchies: Map<string, Hierarchy>, id: string): Promise<Usage | null> {
   const read = (controller: string, v1: string, v2: string) => {
     const hierarchy = hierarchies.get(controller)
-    return hierarchy === undefined ? '' : readFileSync(`${hierarchy.dir}/${id}/${hierarchy.version === 2 ? v2 : v1}`, 'utf8')
+    return hierarchy === undefined
+      ? ''
+      : readFileSync(`${hierarchy.dir}/${id}/${hierarchy.version === 2 ? v2 : v1}`, 'utf8')
   }
   const time = hierarchies.has('cpuacct') ? 'cpuacct' : 'cpu'
   try {
