@@ -23,14 +23,17 @@ export function whenReaderGone(listener: () => void): Disposable {
   }
 }
 
-/** Resolves when the bytes have been taken, so that a slow reader slows the command. */
+/** Resolves when the bytes have been taken, or nobody is there to take them, so that a slow reader slows the command. */
 export function writeAll(stream: NodeJS.WriteStream, data: string | Uint8Array): Promise<void> {
   return new Promise((resolve) => {
-    if (stream.write(data)) resolve()
-    else {
-      stream.once('drain', resolve)
-      stream.once('close', resolve)
+    if (stream.write(data)) return resolve()
+    const taken = () => {
+      stream.off('drain', taken)
+      stream.off('close', taken)
+      resolve()
     }
+    stream.on('drain', taken)
+    stream.on('close', taken)
   })
 }
 

@@ -66,13 +66,24 @@ async function create(
 ): Promise<{ live: Live; stages: Stage[] }> {
   if (context.stopping) throw new SandboxError('shutting_down', {})
   refuseLater(input)
-  const image = context.driver.roots.includes('overlay')
-    ? await context.images.resolve(input.runtime ?? 'base:latest')
-    : null
+  const image = await resolveImage(context, input.runtime)
   const record = newRecord(context, input, mode, image, once)
   return join(context, `creating ${record.id}`, () =>
     build(context, record, image, input.files ?? [], signal),
   )
+}
+
+/** A driver without images runs commands on what the host has, so there is no runtime to choose. */
+async function resolveImage(
+  { driver, images }: Context,
+  runtime: string | undefined,
+): Promise<RuntimeImage | null> {
+  if (driver.roots.includes('overlay')) return images.resolve(runtime ?? 'base:latest')
+  if (runtime === undefined) return null
+  throw new SandboxError('not_supported', {
+    what: `runtime "${runtime}"`,
+    reason: `the ${driver.name} driver has no images`,
+  })
 }
 
 /** Acquires step by step; a failure undoes what was acquired and leaves a record that says so. */
