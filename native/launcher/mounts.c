@@ -93,6 +93,25 @@ bool layers_open(const struct host *host, const struct plan *plan, struct layers
   return layers->agent >= 0 || fail(failure, errno, "agent", "%s", strerror(errno));
 }
 
+static const struct {
+  const char *name;
+  unsigned major, minor;
+} DEVICES[] = {{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
+
+/*
+ * crun takes the devices of a sandbox from /dev. The host's own nodes would be shared: with inotify sandboxes would see
+ * the host and each other open them, and locks on them would carry messages.
+ */
+static bool own_devices(void) {
+  if (mkdir("dev", 0755) < 0) return false;
+  for (size_t i = 0; i < countof(DEVICES); i++) {
+    char path[16];
+    snprintf(path, sizeof path, "dev/%s", DEVICES[i].name);
+    if (mknod(path, S_IFCHR, makedev(DEVICES[i].major, DEVICES[i].minor)) < 0 || chmod(path, 0666) < 0) return false;
+  }
+  return mount("dev", "/dev", NULL, MS_BIND, NULL) == 0;
+}
+
 bool mounts_enter(const struct host *host, struct failure *failure) {
   if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
     return fail(failure, errno, "mount namespace", "%s", strerror(errno));
@@ -101,7 +120,7 @@ bool mounts_enter(const struct host *host, struct failure *failure) {
   if (chdir(host->staging) < 0 || mkdir("root", 0755) < 0 || mkdir("bundle", 0700) < 0 || mkdir("state", 0700) < 0 ||
       mknod("null", S_IFCHR | 0666, makedev(1, 3)) < 0)
     return fail(failure, errno, "staging", "%s: %s", host->staging, strerror(errno));
-  return true;
+  return own_devices() || fail(failure, errno, "devices", "%s", strerror(errno));
 }
 
 static bool attach(int tree, const char *target, struct failure *failure) {

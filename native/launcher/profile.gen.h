@@ -20,15 +20,18 @@ static const char *const PROFILE_MASKED_PATHS[] = {
     "/proc/acpi",
     "/proc/asound",
     "/proc/buddyinfo",
+    "/proc/bus",
     "/proc/config.gz",
     "/proc/consoles",
     "/proc/devices",
     "/proc/diskstats",
     "/proc/dma",
     "/proc/driver",
+    "/proc/fs",
     "/proc/interrupts",
     "/proc/iomem",
     "/proc/ioports",
+    "/proc/irq",
     "/proc/kallsyms",
     "/proc/kcore",
     "/proc/key-users",
@@ -57,9 +60,6 @@ static const char *const PROFILE_MASKED_PATHS[] = {
 };
 
 static const char *const PROFILE_READONLY_PATHS[] = {
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
     "/proc/sys",
 };
 

@@ -3,7 +3,7 @@
 Each attempt has a process of its own. An outcome is "ok", the name of an errno, "signal N" when it was killed, or the
 text that the expression gave.
 """
-import ctypes, errno, fcntl, json, os, platform, signal, socket, stat, struct, subprocess, sys, time
+import ctypes, errno, fcntl, json, os, platform, signal, socket, stat, struct, sys, time
 
 libc = ctypes.CDLL(None, use_errno=True)
 X86 = platform.machine() == 'x86_64'
@@ -16,10 +16,9 @@ NUMBERS = {
     'clone3': 435, 'fsopen': 430, 'io_uring_setup': 425, 'mount_setattr': 442, 'move_mount': 429,
     'open_tree': 428, 'pidfd_getfd': 438, 'pidfd_open': 434, 'pidfd_send_signal': 424,
 }
-NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, NEWTIME = (
-    0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000, 0x80)
+NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET = (
+    0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)
 PTRACE_ATTACH, PTRACE_SEIZE = 16, 0x4206
-TIOCSTI, TIOCLINUX = 0x5412, 0x541C
 
 
 def checked(result):
@@ -82,7 +81,7 @@ def signal_by_pidfd(pid, number):
 
 
 def peek(pid):
-    """One byte of another process's memory, at the start of its first mapping of our own program."""
+    """One byte of another process's memory, at an address that a child has in common with us."""
     class Span(ctypes.Structure):
         _fields_ = [('base', ctypes.c_void_p), ('size', ctypes.c_size_t)]
     buffer = ctypes.create_string_buffer(1)
@@ -99,9 +98,43 @@ def open_by_handle(path):
     checked(libc.open_by_handle_at(directory, handle, os.O_RDONLY))
 
 
-def ioctl(request):
-    libc.syscall.restype = ctypes.c_long
-    checked(libc.ioctl(0, ctypes.c_ulong(request), ctypes.c_char_p(b'x')))
+def writable(*roots):
+    """Files below these that can be opened for writing, processes' own aside; what is the null device says so."""
+    found = set()
+    for root in roots:
+        for directory, names, files in os.walk(root):
+            if directory == '/proc':
+                names[:] = [name for name in names if not name.isdigit()]
+            for path in (os.path.join(directory, name) for name in files):
+                if os.path.islink(path):
+                    continue
+                try:
+                    os.close(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+                    info = os.stat(path)
+                    null = stat.S_ISCHR(info.st_mode) and info.st_rdev == os.makedev(1, 3)
+                    found.add('null device' if null else path)
+                except OSError:
+                    pass
+    return json.dumps(sorted(found))
+
+
+def readable(root):
+    """Files below this that can be read and hold something, processes' own aside."""
+    found = []
+    for directory, names, files in os.walk(root):
+        if directory == '/proc':
+            names[:] = [name for name in names if not name.isdigit()]
+        for path in (os.path.join(directory, name) for name in files):
+            if os.path.islink(path):
+                continue
+            try:
+                fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+                if os.read(fd, 1):
+                    found.append(path)
+                os.close(fd)
+            except OSError:
+                pass
+    return json.dumps(sorted(found))
 
 
 def outcome(expression):

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs'
+import { chmodSync, mkdirSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { createApi } from './api/app.ts'
@@ -34,6 +34,8 @@ export interface RunningServer {
 export async function startServer(config: Config, log: Log): Promise<RunningServer> {
   await using undo = new Undo()
   mkdirSync(join(config.dataDir, 'run'), { recursive: true, mode: 0o700 })
+  // Images hold set-user-id programs, and the lock could be held by whoever can open it.
+  chmodSync(config.dataDir, 0o700)
   const lock = lockDataDirectory(config.dataDir)
   undo.add(() => lock.release())
   const store = await openSqliteStore(config.dataDir)

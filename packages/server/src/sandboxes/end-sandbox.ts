@@ -126,14 +126,18 @@ async function loseExecutions(live: Live | undefined, ending: Ending): Promise<v
 }
 
 /** The kernel's count is the evidence; it lasts until the driver has cleared the sandbox away. */
-export async function whyLost(context: Context, id: string): Promise<'out-of-memory' | 'agent-lost'> {
-  return (await oomKills(context, id)) > 0 ? 'out-of-memory' : 'agent-lost'
+export async function whyLost(
+  context: Context,
+  id: string,
+  seen: number,
+): Promise<'out-of-memory' | 'agent-lost'> {
+  return (await oomKills(context, id)) > seen ? 'out-of-memory' : 'agent-lost'
 }
 
 /** A sandbox was found to have ended by itself. `status` is what the driver saw of its agent. */
 export async function sandboxLost(context: Context, live: Live, status: string | null): Promise<void> {
   if (context.live.get(live.id) !== live) return
-  const reason = await whyLost(context, live.id)
+  const reason = await whyLost(context, live.id, live.oomKills)
   context.log.warn({ sandbox: live.id, status, reason }, 'sandbox ended by itself')
   await endSandbox(context, live.record, reason)
 }

@@ -11,6 +11,8 @@ export class Live {
   healthy = true
   /** Requests under way that are no executions; like executions they keep a sandbox from being idle. */
   #requests = 0
+  /** Memory kills that were seen up to now; more than these may have hit the agent. */
+  oomKills = 0
   /** Somebody is making the connection anew. */
   mending = false
   #guest: Guest | null = null

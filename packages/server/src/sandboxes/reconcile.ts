@@ -9,7 +9,7 @@ import type { Context } from './context.ts'
 import { endSandbox, whyLost } from './end-sandbox.ts'
 import { nowOrLater } from './eventually.ts'
 import { Live } from './live.ts'
-import { oomKills } from './oom-kills.ts'
+import { seeOomKills } from './oom-kills.ts'
 import { RunningExecution } from './running-execution.ts'
 import { remember } from './start-execution.ts'
 import { supervise } from './supervise.ts'
@@ -60,7 +60,7 @@ async function settle(context: Context, record: SandboxRecord, running: boolean)
 }
 
 async function whyGone(context: Context, record: SandboxRecord): Promise<Ending['reason']> {
-  return record.createdAt < bootedAt() ? 'host-lost' : whyLost(context, record.id)
+  return record.createdAt < bootedAt() ? 'host-lost' : whyLost(context, record.id, 0)
 }
 
 /** When this host was started, in milliseconds since the epoch. */
@@ -94,7 +94,7 @@ async function finish(
 async function takeOver(context: Context, live: Live): Promise<void> {
   const open = await context.store.executions.open(live.id)
   const guest = await tryConnect(context, live)
-  const before = oomKills(context, live.id)
+  const before = seeOomKills(context, live)
   for (const record of open) {
     if (record.state === 'pending' && !(await adopt(context, record, guest))) continue
     const running = new RunningExecution(record, await context.outputs.writer(record.id, record.outputLimit))

@@ -11,7 +11,7 @@ import { type Context, join } from './context.ts'
 import { nowOrLater } from './eventually.ts'
 import type { Live } from './live.ts'
 import { findLive, showExecution } from './lookup.ts'
-import { oomKills } from './oom-kills.ts'
+import { seeOomKills } from './oom-kills.ts'
 import { RunningExecution } from './running-execution.ts'
 import { supervise } from './supervise.ts'
 import type { Once, UseCases } from './use-cases.ts'
@@ -81,7 +81,7 @@ async function launch(
   input: StartInput,
 ): Promise<void> {
   const { record } = running
-  running.oomKillsBefore = oomKills(context, live.id)
+  running.oomKillsBefore = seeOomKills(context, live)
   const sink = running.sink(() => context.failpoint('exec:output'))
   const request = startRequest(context, live, record)
   running.follow(await ask(context, live, (guest, signal) => guest.start(request, sink, signal)))

@@ -5,7 +5,7 @@ import type { Context } from './context.ts'
 import { eventually } from './eventually.ts'
 import { killTree } from './kill-execution.ts'
 import type { Live } from './live.ts'
-import { oomKills } from './oom-kills.ts'
+import { seeOomKills } from './oom-kills.ts'
 import type { Outcome, RunningExecution } from './running-execution.ts'
 
 /** After the leader's end, output that another process still holds open is awaited only while it moves. */
@@ -143,8 +143,7 @@ async function ending(
   }
   if (!('exit' in outcome)) return { ...common, ending: outcome.ending, message: outcome.message }
   const { exit } = outcome
-  const failed = 'signal' in exit || exit.code !== 0
-  const kills = failed ? Math.max(0, (await oomKills(context, live.id)) - (await running.oomKillsBefore)) : 0
+  const kills = Math.max(0, (await seeOomKills(context, live)) - (await running.oomKillsBefore))
   return {
     ...common,
     oomKills: kills,

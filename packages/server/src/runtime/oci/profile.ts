@@ -25,15 +25,18 @@ export const MASKED_PATHS: readonly Row[] = [
   { name: '/proc/acpi', reason: 'hardware of the host' },
   { name: '/proc/asound', reason: 'hardware of the host' },
   { name: '/proc/buddyinfo', reason: 'memory of the host' },
+  { name: '/proc/bus', reason: 'devices of the host, with their registers' },
   { name: '/proc/config.gz', reason: 'how the kernel was built, which tells what to attack' },
   { name: '/proc/consoles', reason: 'devices of the host' },
   { name: '/proc/devices', reason: 'drivers of the host' },
   { name: '/proc/diskstats', reason: 'disks of the host and what is done on them' },
   { name: '/proc/dma', reason: 'hardware of the host' },
   { name: '/proc/driver', reason: 'drivers of the host' },
+  { name: '/proc/fs', reason: 'file systems of the host' },
   { name: '/proc/interrupts', reason: 'timing of the host, a side channel' },
   { name: '/proc/iomem', reason: 'hardware of the host' },
   { name: '/proc/ioports', reason: 'hardware of the host' },
+  { name: '/proc/irq', reason: 'interrupt routing of the host' },
   { name: '/proc/kallsyms', reason: 'kernel addresses' },
   { name: '/proc/kcore', reason: 'memory of the host' },
   { name: '/proc/key-users', reason: 'keyrings of the host' },
@@ -65,9 +68,6 @@ export const MASKED_PATHS: readonly Row[] = [
 ]
 
 export const READONLY_PATHS: readonly Row[] = [
-  { name: '/proc/bus', reason: 'devices of the host' },
-  { name: '/proc/fs', reason: 'file systems of the host' },
-  { name: '/proc/irq', reason: 'interrupt routing of the host' },
   { name: '/proc/sys', reason: 'most settings below it are the host’s own' },
 ]
 
