@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -98,8 +99,9 @@ static void become(const struct command *command) {
     if (field[0] == 'a') words[count++] = field + 1;
   }
   words[count] = NULL;
-  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0) die("/dev/null");
+  /* Not the host's /dev/null: crun gives its standard streams to the root of the container. */
+  int nothing = memfd_create("nothing", MFD_CLOEXEC);
+  if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0) die("memfd_create");
   if (count > 0) execvp(words[0], words);
   die("exec");
 }

@@ -1,42 +1,43 @@
 import { mkdirSync } from 'node:fs'
-import { rm, writeFile } from 'node:fs/promises'
+import { rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Sandbox } from 'caisson'
 import { describe, expect, test } from 'vitest'
 import { cannotRun, leftovers, until, untilNone } from '../crash/host.ts'
-import { TestServer } from '../fixture.ts'
+import { TestServer, temporaryDirectory } from '../fixture.ts'
 import { smallDisk } from './host.ts'
 
 const MiB = 2 ** 20
 
 /** A server whose data directory is a file system of its own; what is on it is gone with it. */
-async function onSmallDisk(
-  size: string,
-): Promise<{ server: TestServer; fill: () => Promise<void> } & AsyncDisposable> {
+async function onSmallDisk(size: string): Promise<{ server: TestServer } & AsyncDisposable> {
   const undo = new AsyncDisposableStack()
+  const log = undo.use(await temporaryDirectory())
   const server = await TestServer.start({ started: false })
-  // The disk goes after the server, and the directory that it lies on after the disk.
-  const disk = await smallDisk(server.dataDir, size)
   undo.defer(() => rm(server.dataDir, { recursive: true, force: true }))
-  undo.use(disk)
-  undo.use(server)
+  undo.use(await smallDisk(server.dataDir, size))
+  undo.defer(() =>
+    server[Symbol.asyncDispose]().catch((error) => {
+      // The directory itself goes after the disk that lies on it.
+      if (error.code !== 'EBUSY') throw error
+    }),
+  )
+  // What is written to the log is not what is tested.
+  await symlink(join(log.path, 'test.log'), join(server.dataDir, 'test.log'))
   await server.up()
-  return {
-    server,
-    fill: async () => {
-      // In steps: a write that does not fit leaves what did.
-      for (const bytes of [MiB, 4096, 1])
-        for (let n = 0; ; n++) {
-          const full = await writeFile(join(server.dataDir, 'filler'), Buffer.alloc(bytes), {
-            flag: 'a',
-          }).then(
-            () => false,
-            () => true,
-          )
-          if (full || n > 1e6) break
-        }
-    },
-    [Symbol.asyncDispose]: () => undo.disposeAsync(),
+  return { server, [Symbol.asyncDispose]: () => undo.disposeAsync() }
+}
+
+/** In steps: a write that does not fit may leave room for a smaller one. */
+async function fill(path: string): Promise<void> {
+  for (const size of [MiB, 4096, 1]) {
+    const append = () => writeFile(path, Buffer.alloc(size), { flag: 'a' })
+    while (
+      await append().then(
+        () => true,
+        () => false,
+      )
+    );
   }
 }
 
@@ -64,11 +65,12 @@ describe.skipIf(cannotRun !== null)('a full disk', () => {
 
   test('fails new work with a clear error, loses nothing, and heals', async () => {
     await using disk = await onSmallDisk('8m')
-    const { server, fill } = disk
+    const { server } = disk
+    const filler = join(server.dataDir, 'filler')
     const client = server.client()
     const box = (await Sandbox.create({ client, name: 'early' })).keep()
     const execution = await box.start(['sh', '-c', 'cat; exit 9'], { stdin: true })
-    await fill()
+    await fill(filler)
     // SQLite has some room left in pages that it holds already.
     const refused = await until('work is refused', () =>
       Sandbox.create({ client }).then(
@@ -82,7 +84,7 @@ describe.skipIf(cannotRun !== null)('a full disk', () => {
     await execution.stdin.end()
     expect(await execution.wait()).toMatchObject({ ending: 'exited', exitCode: 9 })
     expect(await client.json('/healthz')).toBeDefined()
-    await rm(join(server.dataDir, 'filler'))
+    await rm(filler)
     await until('it is stored', async () => (await box.refresh()).info.status === 'idle')
     expect((await box.sh('echo fine')).stdout).toBe('fine\n')
     await using again = await Sandbox.create({ client })

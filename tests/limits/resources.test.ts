@@ -44,7 +44,7 @@ describe.skipIf(cannotRun !== null)('limits', () => {
   })
 
   test('of memory hold also for many processes and for files in memory', async ({ server }) => {
-    await using box = await Sandbox.create({ client: server.client(), resources: { memory: '64Mi' } })
+    await using box = await Sandbox.create({ client: server.client(), resources: { memory: '128Mi' } })
     const many = await box.sh(
       'for i in 1 2 3 4 5 6 7 8; do python3 -c "x = bytearray(16 << 20); import time; time.sleep(0.5)" & done; wait',
     )

@@ -50,12 +50,16 @@ export async function* follow(
     try {
       const source = await open(place.execution, before)
       openedAt = Date.now()
+      // The last record is followed by the end of the answer: read to there, the connection can be used again.
+      let ended = false
       for await (const records of quietLimit(source)) {
+        if (ended) continue
         const { batch, last } = place.take(records)
-        if (batch.length > 0) yield batch
-        if (last?.type === 'ended') return
         if (last?.type === 'error') throw last.error
+        ended = last?.type === 'ended'
+        if (batch.length > 0) yield batch
       }
+      if (ended) return
       throw new SandboxError('connection_lost', { what: 'reading the output' })
     } catch (error) {
       // Unreachable at the very start means that nothing is there; later, that a server may be on its way back.

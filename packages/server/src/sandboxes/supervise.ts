@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { ExecutionRecord } from '../core/records.ts'
 import type { GuestExit } from '../guest/guest.ts'
 import type { Context } from './context.ts'
@@ -102,9 +101,12 @@ async function drain(running: RunningExecution): Promise<void> {
   })
   for (let seen = -1; !closed && seen !== running.output.total; ) {
     seen = running.output.total
-    const abort = new AbortController()
-    await Promise.race([done, delay(DRAIN_MS, undefined, { signal: abort.signal }).catch(() => {})])
-    abort.abort()
+    let timer: NodeJS.Timeout | undefined
+    const quiet = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, DRAIN_MS)
+    })
+    await Promise.race([done, quiet])
+    clearTimeout(timer)
   }
 }
 
