@@ -100,11 +100,9 @@ export const Sandbox = z
     name: z.string().nullable(),
     description: z.string().nullable(),
     status: Status,
-    health: z
-      .enum(['ok', 'unresponsive'])
-      .meta({
-        description: 'unresponsive: it runs, and its agent does not answer; calls fail until it does.',
-      }),
+    health: z.enum(['ok', 'unresponsive']).meta({
+      description: 'unresponsive: it runs, and its agent does not answer; calls fail until it does.',
+    }),
     mode: z.enum(['oneshot', 'interactive']),
     runtime: z.string(),
     metadata: z.record(z.string(), z.string()),

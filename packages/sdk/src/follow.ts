@@ -55,9 +55,9 @@ export async function* follow(
       for await (const records of quietLimit(source)) {
         if (ended) continue
         const { batch, last } = place.take(records)
+        if (batch.length > 0) yield batch
         if (last?.type === 'error') throw last.error
         ended = last?.type === 'ended'
-        if (batch.length > 0) yield batch
       }
       if (ended) return
       throw new SandboxError('connection_lost', { what: 'reading the output' })
