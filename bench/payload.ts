@@ -1,11 +1,14 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 
 const MIB = 1024 * 1024
 const PIECE = 256 * 1024
 
+const SEED = 'caisson'
+
 /**
  * Many bytes made from few: a random block over and over, each time after a line with its number, so that nothing can
- * be lost, doubled or exchanged without a trace. The command `repeat` makes the same from a file of the block.
+ * be lost, doubled or exchanged without a trace. The same is made elsewhere by two commands: `makeBlock` writes the
+ * block to a file, `repeat` the whole to stdout.
  */
 export class Payload {
   readonly block: Buffer
@@ -14,7 +17,9 @@ export class Payload {
 
   constructor(sizeMiB: number) {
     const blockMiB = Math.min(64, sizeMiB)
-    this.block = randomBytes(blockMiB * MIB)
+    this.block = createHash('shake256', { outputLength: blockMiB * MIB })
+      .update(SEED)
+      .digest()
     this.times = sizeMiB / blockMiB
     const hash = createHash('sha256')
     for (const piece of this.pieces()) hash.update(piece)
@@ -34,6 +39,11 @@ export class Payload {
 
   async *stream(): AsyncGenerator<Buffer> {
     yield* this.pieces()
+  }
+
+  /** A Python program that writes the block to a file. */
+  makeBlock(file: string): string {
+    return `import hashlib; open("${file}", "wb").write(hashlib.shake_256(b"${SEED}").digest(${this.block.length}))`
   }
 
   /** A shell script that writes the bytes to stdout, from a file of the block. */

@@ -1,5 +1,5 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -27,7 +27,6 @@ export class BenchServer implements AsyncDisposable {
   /** @param workDir is removed when the benchmark ends, however it ends. @param env more of the environment */
   static async start(workDir: string, env: Record<string, string> = {}): Promise<BenchServer> {
     const dataDir = await mkdtemp(join(workDir, 's-'))
-    linkImage(dataDir)
     const server = new BenchServer(dataDir, spawnServer(dataDir, env))
     try {
       await server.#ready()
@@ -75,18 +74,13 @@ function spawnServer(dataDir: string, env: Record<string, string>): ChildProcess
       ...Object.fromEntries(own),
       NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/caisson'),
       CAISSON_DATA_DIR: dataDir,
+      CAISSON_IMAGES_DIR: IMAGES,
       ...env,
     },
     stdio: ['ignore', log, log],
   })
   closeSync(log)
   return child
-}
-
-/** The image by hard links: the same page cache as the original, and nothing but this run's own is removed after it. */
-function linkImage(dataDir: string): void {
-  mkdirSync(join(dataDir, 'images'))
-  execFileSync('cp', ['-al', join(IMAGES, 'base'), join(dataDir, 'images/base')])
 }
 
 /** The directory of the base image's newest build. */

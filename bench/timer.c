@@ -90,7 +90,7 @@ static pid_t begin(const struct command *command) {
   return fork();
 }
 
-static void become(const struct command *command) {
+static void become(const struct command *command, int output) {
   char *words[MAX_FIELDS + 1];
   size_t count = 0;
   for (size_t i = 0; i < command->count; i++) {
@@ -99,11 +99,17 @@ static void become(const struct command *command) {
     if (field[0] == 'a') words[count++] = field + 1;
   }
   words[count] = NULL;
-  /* Not the host's /dev/null: crun gives its standard streams to the root of the container. */
-  int nothing = memfd_create("nothing", MFD_CLOEXEC);
-  if (nothing < 0 || dup2(nothing, STDIN_FILENO) < 0 || dup2(nothing, STDOUT_FILENO) < 0) die("memfd_create");
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+    if (dup2(output, fd) < 0) die("dup2");
   if (count > 0) execvp(words[0], words);
   die("exec");
+}
+
+/* What a program that failed has said. */
+static void show(int output) {
+  char text[4096];
+  ssize_t length = pread(output, text, sizeof text, 0);
+  if (length > 0) fwrite(text, 1, (size_t)length, stderr);
 }
 
 int main(int argc, char **argv) {
@@ -113,15 +119,20 @@ int main(int argc, char **argv) {
   if (argc > 5 && umount2(argv[5], MNT_DETACH) < 0) die(argv[5]);
   while (fgets(line, sizeof line, stdin)) {
     parse(line, &command);
+    /* Not our own streams nor /dev/null: crun gives its standard streams to the root of the container. */
+    int output = memfd_create("output", MFD_CLOEXEC);
+    if (output < 0) die("memfd_create");
     uint64_t since = now_nsec();
     prepare(&command);
     pid_t child = begin(&command);
     if (child < 0) die("fork");
-    if (child == 0) become(&command);
+    if (child == 0) become(&command, output);
     int status = 0;
     while (waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
     printf("%llu %d\n", (unsigned long long)(now_nsec() - since), status);
     fflush(stdout);
+    if (status != 0) show(output);
+    close(output);
   }
   return 0;
 }

@@ -27,7 +27,8 @@ export async function transferScenario(
   const payload = new Payload(run.quick ? 256 : 1024)
   await using server = await BenchServer.start(run.workDir)
   await using sandbox = await Sandbox.create({ client: server.client })
-  await sandbox.files.write(BLOCK_FILE, payload.block)
+  // Made inside: an upload would grow the server before it is measured.
+  ;(await sandbox.python(payload.makeBlock(BLOCK_FILE))).throwIfFailed()
   const { ours, peers } = make(sandbox)
   const before = residentSize(server.pid).now
   const series: Series = {}

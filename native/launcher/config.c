@@ -1,9 +1,12 @@
 #define _GNU_SOURCE 1
 #include "config.h"
 
+#include <stdio.h>
 #include <sys/resource.h>
 
 #include "profile.gen.h"
+
+enum { SHM_BYTES = 64 * 1024 * 1024 };
 
 static void list(struct text *out, const char *key, const char *const *values, size_t count) {
   text_printf(out, ",\"%s\":[", key);
@@ -41,14 +44,23 @@ static void mount_entry(struct text *out, const char *target, const char *type, 
               type, options);
 }
 
-static void mounts(struct text *out, const struct host *host) {
+/* Half of the memory at most: what fills it is charged to the sandbox, which must still be able to start programs. */
+static uint64_t shm_bytes(const struct plan *plan) {
+  uint64_t half = plan->limits.memory_bytes / 2;
+  return half < SHM_BYTES ? half : SHM_BYTES;
+}
+
+static void mounts(struct text *out, const struct host *host, const struct plan *plan) {
+  char shm[128];
+  snprintf(shm, sizeof shm, "\"nosuid\",\"noexec\",\"nodev\",\"mode=1777\",\"size=%lu\"", (unsigned long)shm_bytes(plan));
+
   text_printf(out, ",\"mounts\":[{\"destination\":\"/proc\",\"type\":\"proc\",\"source\":\"proc\","
                    "\"options\":[\"nosuid\",\"noexec\",\"nodev\"]}");
   /* Always a fresh /dev: crun up to 1.29.1 opens files of an image's own /dev (CVE-2026-88264, -88265). */
   mount_entry(out, "/dev", "tmpfs", "\"nosuid\",\"noexec\",\"mode=755\",\"size=64k\"");
   mount_entry(out, "/dev/pts", "devpts",
               "\"nosuid\",\"noexec\",\"newinstance\",\"ptmxmode=0666\",\"mode=0620\",\"gid=5\"");
-  mount_entry(out, "/dev/shm", "tmpfs", "\"nosuid\",\"noexec\",\"nodev\",\"mode=1777\",\"size=64m\"");
+  mount_entry(out, "/dev/shm", "tmpfs", shm);
   mount_entry(out, "/dev/mqueue", "mqueue", "\"nosuid\",\"noexec\",\"nodev\"");
   /* No sysfs: it shows the host's devices and firmware tables. */
   mount_entry(out, "/sys", "tmpfs", "\"ro\",\"nosuid\",\"noexec\",\"nodev\",\"mode=555\",\"size=4k\"");
@@ -78,7 +90,7 @@ void config_compose(const struct host *host, const struct plan *plan, struct tex
   process(config);
   text_printf(config, ",\"root\":{\"path\":\"%s/root\"},\"hostname\":", host->staging);
   text_json(config, plan->hostname);
-  mounts(config, host);
+  mounts(config, host, plan);
   isolation(config, plan);
   /* Compiled once when the project is built; from a profile crun 1.8 would compile it at every start (20 ms). */
   text_printf(config, ",\"annotations\":{\"run.oci.seccomp_bpf_data\":\"");

@@ -148,7 +148,7 @@ time.sleep(7002)''', '${tag}'], {})`
 
   test.for([
     ['/dev/shm', '96Mi', 'exited ENOSPC'],
-    ['/dev/shm', '48Mi', 'out-of-memory'],
+    ['/dev/shm', '48Mi', 'exited ENOSPC'],
     ['/dev', '96Mi', 'exited ENOSPC'],
     ['/dev/mqueue', '96Mi', 'exited EINVAL'],
     ['/sys', '96Mi', 'exited EROFS'],

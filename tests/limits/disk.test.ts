@@ -1,10 +1,10 @@
 import { mkdirSync } from 'node:fs'
-import { rm, symlink, writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Sandbox } from 'caisson'
 import { describe, expect, test } from 'vitest'
 import { cannotRun, leftovers, until, untilNone } from '../crash/host.ts'
-import { TestServer, temporaryDirectory } from '../fixture.ts'
+import { TestServer } from '../fixture.ts'
 import { smallDisk } from './host.ts'
 
 const MiB = 2 ** 20
@@ -12,7 +12,6 @@ const MiB = 2 ** 20
 /** A server whose data directory is a file system of its own; what is on it is gone with it. */
 async function onSmallDisk(size: string): Promise<{ server: TestServer } & AsyncDisposable> {
   const undo = new AsyncDisposableStack()
-  const log = undo.use(await temporaryDirectory())
   const server = await TestServer.start({ started: false })
   undo.defer(() => rm(server.dataDir, { recursive: true, force: true }))
   undo.use(await smallDisk(server.dataDir, size))
@@ -22,8 +21,6 @@ async function onSmallDisk(size: string): Promise<{ server: TestServer } & Async
       if (error.code !== 'EBUSY') throw error
     }),
   )
-  // What is written to the log is not what is tested.
-  await symlink(join(log.path, 'test.log'), join(server.dataDir, 'test.log'))
   await server.up()
   return { server, [Symbol.asyncDispose]: () => undo.disposeAsync() }
 }
