@@ -4,6 +4,7 @@ import { mkdtemp } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'caisson'
+import { serveArguments } from '../packages/cli/src/server-process.ts'
 import { destroyDataDirectory, processesNaming } from './data-directory.ts'
 
 const root = resolve(import.meta.dirname, '..')
@@ -69,10 +70,10 @@ export class BenchServer implements AsyncDisposable {
 function spawnServer(dataDir: string, env: Record<string, string>): ChildProcess {
   const own = Object.entries(process.env).filter(([name]) => !/^(CAISSON_|NODE_ENV$)/.test(name))
   const log = openSync(join(dataDir, 'log'), 'a')
-  const child = spawn(process.execPath, [join(root, 'packages/server/src/main.ts'), 'serve'], {
+  const child = spawn(process.execPath, serveArguments([]), {
     env: {
       ...Object.fromEntries(own),
-      NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/caisson'),
+      NODE_COMPILE_CACHE: process.env.CC ?? join(root, 'node_modules/.cache/caisson'),
       CAISSON_DATA_DIR: dataDir,
       CAISSON_IMAGES_DIR: IMAGES,
       ...env,

@@ -14,6 +14,18 @@ const TAIL_BYTES = 4096
 export const serverMain = (): string => fileURLToPath(import.meta.resolve('@caisson/server/main'))
 
 /**
+ * What Node is started with to be a server. V8 lets the space for young objects grow to 48 MiB, which output that
+ * flows through fills again and again; at 1 MiB each it stays in the processor's cache: less memory, and more bytes a
+ * second.
+ */
+export const serveArguments = (flags: readonly string[]): string[] => [
+  '--max-semi-space-size=1',
+  serverMain(),
+  'serve',
+  ...flags,
+]
+
+/**
  * Starts the server of a data directory and waits until it is ready. Several callers at once start one.
  *
  * @returns `started: false` when one ran already
@@ -53,7 +65,7 @@ async function startLock(path: string): Promise<Disposable> {
 function spawnServer(log: string, flags: readonly string[]): ChildProcess {
   const file = openSync(log, 'a', 0o600)
   try {
-    const child = spawn(process.execPath, [serverMain(), 'serve', ...flags], {
+    const child = spawn(process.execPath, serveArguments(flags), {
       detached: true,
       stdio: ['ignore', file, file],
       cwd: '/',

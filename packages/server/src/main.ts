@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
-import { setFlagsFromString } from 'node:v8'
 import { SandboxError } from '@caisson/protocol/errors'
-import type { Config } from './config.ts'
+import { type Config, loadConfig } from './config.ts'
+import { createLog } from './log.ts'
 
 const USAGE =
   'usage: main.ts serve|doctor|config [--data-dir DIR] [--listen HOST:PORT] [--driver NAME] [--storage NAME] [--log-level LEVEL]'
@@ -9,8 +9,6 @@ const USAGE =
 /** The process behind `caisson serve`, `doctor` and `config`. Exit codes: 0 done, 1 failed, 2 wrong usage. */
 async function main(argv: string[]): Promise<number> {
   const { command, flags } = parse(argv)
-  keepYoungGenerationSmall()
-  const { loadConfig } = await import('./config.ts')
   const config = loadConfig(flags)
   if (command === 'config') return print(config)
   if (command === 'doctor') {
@@ -20,20 +18,11 @@ async function main(argv: string[]): Promise<number> {
     return report.ok ? 0 : 1
   }
   const { startServer } = await import('./server.ts')
-  const { createLog } = await import('./log.ts')
   const log = createLog(config.logLevel)
   const server = await startServer(config, log)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void server.stop())
   await server.stopped
   return 0
-}
-
-/**
- * V8 would let the space for young objects grow to 48 MiB, which output that flows through fills again and again. At
- * its first size it stays in the processor's cache: less memory, and more bytes a second.
- */
-function keepYoungGenerationSmall(): void {
-  setFlagsFromString('--semi-space-growth-factor=1')
 }
 
 function parse(argv: string[]): { command: string; flags: Partial<Config> } {

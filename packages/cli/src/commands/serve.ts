@@ -3,7 +3,7 @@ import { constants } from 'node:os'
 import { localDataDir } from 'caisson'
 import { Command, Option } from 'commander'
 import { EXIT } from '../failure.ts'
-import { serverMain, startInBackground } from '../server-process.ts'
+import { serveArguments, startInBackground } from '../server-process.ts'
 import { printJson, printLine } from '../stdio.ts'
 
 const HELP = `
@@ -53,12 +53,8 @@ async function background(flags: Flags): Promise<void> {
 
 /** The server is a process of its own; its ending is ours. */
 async function foreground(flags: Flags): Promise<void> {
-  const args = [
-    serverMain(),
-    'serve',
-    ...(flags.dataDir ? ['--data-dir', flags.dataDir] : []),
-    ...serverFlags(flags),
-  ]
+  const dataDir = flags.dataDir ? ['--data-dir', flags.dataDir] : []
+  const args = serveArguments([...dataDir, ...serverFlags(flags)])
   const child = spawn(process.execPath, args, { stdio: 'inherit' })
   // Ctrl-C at a terminal reaches the child by itself; a signal to this process alone is passed on.
   const passOn = (signal: NodeJS.Signals) => child.kill(signal)
