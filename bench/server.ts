@@ -73,7 +73,7 @@ function spawnServer(dataDir: string, env: Record<string, string>): ChildProcess
   const child = spawn(process.execPath, serveArguments([]), {
     env: {
       ...Object.fromEntries(own),
-      NODE_COMPILE_CACHE: process.env.CC ?? join(root, 'node_modules/.cache/caisson'),
+      NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/caisson'),
       CAISSON_DATA_DIR: dataDir,
       CAISSON_IMAGES_DIR: IMAGES,
       ...env,

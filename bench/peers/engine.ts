@@ -37,8 +37,9 @@ export class EnginePeers implements AsyncDisposable {
     await importImage(engine, root, tag)
     const peers = new EnginePeers(engine, tag, tag, options, timer)
     try {
-      await command(engine, ['run', '--detach', '--name', tag, ...options, tag, 'sleep', 'infinity'])
-      await command(engine, ['run', '--rm', ...options, tag, 'true'])
+      await timer.run({
+        argv: [engine, 'run', '--detach', '--name', tag, ...options, tag, 'sleep', 'infinity'],
+      })
       return peers
     } catch (error) {
       await peers[Symbol.asyncDispose]()

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
-import { createHash, type Hash } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Sandbox } from 'caisson'
-import type { Payload } from '../payload.ts'
 import type { Scenario } from '../scenario.ts'
 import { BLOCK_FILE, type Transfer, transferScenario } from '../transfer.ts'
 
@@ -11,7 +11,11 @@ import { BLOCK_FILE, type Transfer, transferScenario } from '../transfer.ts'
 export const stdout: Scenario = {
   name: 'stdout',
   title: 'A GiB of stdout',
-  run: (run) => transferScenario(run, (sandbox) => ({ ours: [ours(sandbox)], peers: [pipe(run.workDir)] })),
+  run: (run) =>
+    transferScenario(run, (sandbox) => ({
+      ours: [ours(sandbox)],
+      peers: [pipe(run.workDir, false), pipe(run.workDir, true)],
+    })),
 }
 
 const ours = (sandbox: Sandbox): Transfer => ({
@@ -27,21 +31,26 @@ const ours = (sandbox: Sandbox): Transfer => ({
   },
 })
 
-/** The same script on the host, read through a plain pipe: what a Node process can take at most. */
-const pipe = (dir: string): Transfer => ({
-  name: 'a plain pipe on the host',
+/**
+ * The same script on the host, read through a plain pipe: what a Node process can take at most. `kept`: with a file
+ * that `tee` writes on the way, as the server keeps all output on disk.
+ */
+const pipe = (dir: string, kept: boolean): Transfer => ({
+  name: `a plain pipe on the host${kept ? ', kept by tee' : ''}`,
   move: async (payload) => {
-    const file = join(dir, 'block')
-    await writeFile(file, payload.block)
-    const hash = await readPipe(payload, file)
-    await rm(file)
-    return hash.digest('hex')
+    const [block, copy] = [join(dir, 'block'), join(dir, 'copy')]
+    // The first round pays for what the sandbox has made beforehand.
+    if (!existsSync(block)) await writeFile(block, payload.block)
+    const script = payload.repeat(block)
+    const hash = await readPipe(kept ? `{ ${script}; } | tee ${copy}` : script)
+    await rm(copy, { force: true })
+    return hash
   },
 })
 
-async function readPipe(payload: Payload, file: string): Promise<Hash> {
+async function readPipe(script: string): Promise<string> {
   const hash = createHash('sha256')
-  const child = spawn('/bin/sh', ['-c', payload.repeat(file)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('/bin/sh', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] })
   for await (const data of child.stdout) hash.update(data)
-  return hash
+  return hash.digest('hex')
 }

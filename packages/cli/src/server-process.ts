@@ -14,9 +14,8 @@ const TAIL_BYTES = 4096
 export const serverMain = (): string => fileURLToPath(import.meta.resolve('@caisson/server/main'))
 
 /**
- * What Node is started with to be a server. V8 lets the space for young objects grow to 48 MiB, which output that
- * flows through fills again and again; at 1 MiB each it stays in the processor's cache: less memory, and more bytes a
- * second.
+ * What Node is started with to be a server. V8 would let the space for young objects grow to 48 MiB and keep it, for
+ * output that flows through and leaves nothing behind.
  */
 export const serveArguments = (flags: readonly string[]): string[] => [
   '--max-semi-space-size=1',

@@ -31,10 +31,15 @@ export async function findLive(context: Context, idOrName: string): Promise<Live
   throw new SandboxError('invalid_transition', { sandbox: record.id, from: record.state, event: 'be used' })
 }
 
+/** One that runs is found in memory: each new one is read so, and the store costs more than asking every sandbox. */
 export async function findExecution(context: Context, id: string): Promise<ExecutionRecord> {
+  for (const live of context.live.values()) {
+    const running = live.executions.get(id)
+    if (running !== undefined) return running.record
+  }
   const record = await context.store.executions.get(id)
   if (record === null) throw new SandboxError('execution_not_found', { execution: id })
-  return context.live.get(record.sandboxId)?.executions.get(id)?.record ?? record
+  return record
 }
 
 export function showSandbox(context: Context, record: SandboxRecord): Sandbox {

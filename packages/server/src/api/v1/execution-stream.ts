@@ -125,7 +125,11 @@ class CorkedWriter {
     if (!this.#corked) return
     this.#corked = false
     this.#gathered = 0
+    // The response lets go of its socket before it writes, piece by piece, what it has gathered.
+    const { socket } = this.#response
+    socket?.cork()
     this.#response.uncork()
+    socket?.uncork()
   }
 
   #taken(bytes: number): void {

@@ -29,10 +29,21 @@ export function openKysely(database: DatabaseSync, path: string): Kysely<Schema>
   return new Kysely({ dialect: new SqliteDialect({ database: adapt(database, path) }) })
 }
 
+interface Prepared {
+  statement: StatementSync
+  /** Whether it gives rows. Asking costs as much as running a small statement. */
+  reader: boolean
+}
+
+function prepare(database: DatabaseSync, sql: string): Prepared {
+  const statement = database.prepare(sql)
+  return { statement, reader: statement.columns().length > 0 }
+}
+
 function adapt(database: DatabaseSync, path: string): SqliteDatabase {
-  const statements = new Map<string, StatementSync>()
-  const statementOf = (sql: string): StatementSync => {
-    const statement = statements.get(sql) ?? database.prepare(sql)
+  const statements = new Map<string, Prepared>()
+  const statementOf = (sql: string): Prepared => {
+    const statement = statements.get(sql) ?? prepare(database, sql)
     // Kept in the order of use, so that the first is the one that was not used for longest.
     statements.delete(sql)
     statements.set(sql, statement)
@@ -54,9 +65,9 @@ function adapt(database: DatabaseSync, path: string): SqliteDatabase {
     prepare: (sql) => {
       // SQLite has already rolled back after some errors (a full disk); a second rollback would hide the first error.
       if (sql === 'rollback' && !database.isTransaction) return NOTHING
-      const statement = explained(() => statementOf(sql))
+      const { statement, reader } = explained(() => statementOf(sql))
       return {
-        reader: statement.columns().length > 0,
+        reader,
         all: (values) => explained(() => statement.all(...(values as SQLInputValue[]))),
         run: (values) => explained(() => statement.run(...(values as SQLInputValue[]))),
         iterate: (values) => statement.iterate(...(values as SQLInputValue[])),
