@@ -13,7 +13,7 @@ export function groupsOf(dataDir: string): string[] {
   return cgroupMounts().map(({ path }) => join(path, `caisson-${instance}`))
 }
 
-/** What a sandbox could leave behind. `namespaces`: of processes of this data directory and of its sandboxes. */
+/** What a sandbox could leave behind. */
 export interface Footprint {
   mounts: number
   cgroups: number
@@ -83,8 +83,8 @@ export function processesIn(group: string): number[] {
   }
 }
 
-/** The server and its launcher: those outside of sandboxes that name the directory in command line or environment. */
-export function processesNaming(dataDir: string): number[] {
+/** Processes of this pid namespace that name a directory in their command line or environment. */
+export function processesNaming(directory: string): number[] {
   const own = readlinkSync('/proc/self/ns/pid')
   return readdirSync('/proc')
     .map(Number)
@@ -93,9 +93,9 @@ export function processesNaming(dataDir: string): number[] {
       try {
         if (readlinkSync(`/proc/${pid}/ns/pid`) !== own) return false
         const files = ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${pid}/${file}`, 'latin1'))
-
-        return files.join('\0').includes(dataDir)
+        return files.join('\0').includes(directory)
       } catch {
+        // It has ended meanwhile.
         return false
       }
     })

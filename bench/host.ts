@@ -41,7 +41,7 @@ export function residentSize(pid: number): { now: number; peak: number } {
   return { now: of('VmRSS'), peak: of('VmHWM') }
 }
 
-/** The id of the mount namespace: equal ids share their mounts. */
+/** Mounts that this process sees; those of sandboxes are in namespaces of their own. */
 export const countMounts = (): number =>
   readFileSync('/proc/self/mountinfo', 'utf8').trimEnd().split('\n').length
 

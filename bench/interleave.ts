@@ -4,8 +4,8 @@ import { addSample, type Series } from './stats.ts'
 const WARM_UP = 3
 
 /**
- * Takes turns, so that whatever else the machine does hits all alike; who begins changes from round to round. Each
- * runs three times beforehand, uncounted. Ends early when the time is up.
+ * Takes turns, so that whatever else the machine does hits all alike; who begins changes from round to round.
+ * Three rounds beforehand are not counted. Ends early when the time is up.
  *
  * @returns samples by name, in milliseconds
  */
@@ -18,7 +18,8 @@ export async function interleave(
   const end = performance.now() + budgetMs
   for (let round = -WARM_UP; round < rounds && performance.now() < end; round++) {
     for (let i = 0; i < subjects.length; i++) {
-      const { name, run } = subjects[(i + round + WARM_UP) % subjects.length]!
+      const { name, every = 1, run } = subjects[(i + round + WARM_UP) % subjects.length]!
+      if (round % every !== 0) continue
       const ms = await run()
       if (round >= 0) addSample(series, name, ms)
     }

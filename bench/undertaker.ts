@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { destroyDataDirectory } from './data-directory.ts'
+import { removeEngineLeftovers } from './peers/engine.ts'
 
 /** The directory in which everything of a run lies. */
 export interface WorkDirectory extends AsyncDisposable {
@@ -29,6 +30,7 @@ export async function makeWorkDirectory(): Promise<WorkDirectory> {
 }
 
 async function bury(path: string): Promise<void> {
+  await removeEngineLeftovers(path)
   for (const name of await readdir(path))
     if (name.startsWith('s-')) await destroyDataDirectory(join(path, name))
   await rm(path, { recursive: true, force: true })

@@ -39,7 +39,9 @@ export async function openPeers(workDir: string): Promise<Peers> {
   else skipped.push('bwrap: it is not installed')
   for (const engine of ENGINES) {
     try {
-      const peers = stack.use(await EnginePeers.open(engine, baseRoot(), engineLimits(captured), timer))
+      const peers = stack.use(
+        await EnginePeers.open(engine, { workDir, root: baseRoot(), limits: engineLimits(captured), timer }),
+      )
       create.push(peers.run)
       exec.push(peers.exec)
     } catch (error) {

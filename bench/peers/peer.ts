@@ -1,6 +1,8 @@
 /** Something that is timed beside Caisson, in the same run. */
 export interface Peer {
   name: string
+  /** Takes its turn in one round of so many; default 1. Heavy ones would empty the caches for everybody else. */
+  every?: number
   /** Runs `true` once; milliseconds. */
   run(): Promise<number>
 }
