@@ -6,17 +6,34 @@ import { openPeers } from './peers/open.ts'
 import type { Peers } from './peers/peer.ts'
 import { markdown, type Report, summaryOf, tablesOf } from './report.ts'
 import type { Run, Scenario } from './scenario.ts'
+import { batch } from './scenarios/batch.ts'
 import { burst } from './scenarios/burst.ts'
 import { cli } from './scenarios/cli.ts'
 import { create } from './scenarios/create.ts'
 import { exec } from './scenarios/exec.ts'
 import { files } from './scenarios/files.ts'
+import { flood } from './scenarios/flood.ts'
 import { idle } from './scenarios/idle.ts'
+import { keys } from './scenarios/keys.ts'
+import { relay } from './scenarios/relay.ts'
 import { stdin } from './scenarios/stdin.ts'
 import { stdout } from './scenarios/stdout.ts'
 import { makeWorkDirectory } from './undertaker.ts'
 
-const SCENARIOS: readonly Scenario[] = [create, exec, cli, burst, stdout, stdin, files, idle]
+const SCENARIOS: readonly Scenario[] = [
+  create,
+  exec,
+  cli,
+  burst,
+  stdout,
+  stdin,
+  files,
+  relay,
+  batch,
+  keys,
+  flood,
+  idle,
+]
 const RESULTS = join(import.meta.dirname, 'results')
 
 const USAGE = `usage: npm run bench -- [--quick] [--only NAME]... [--json FILE]

@@ -50,6 +50,16 @@ missing_system() {
   command -v mkfs.btrfs >/dev/null || [ -x /sbin/mkfs.btrfs ] || echo btrfs-progs
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
   [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
+  missing_for_tests
+}
+
+# Clients that only the tests run, against the SSH server. Without them, and where they can not be installed, those
+# tests are skipped and say why.
+missing_for_tests() {
+  [ "${npm_lifecycle_event:-}" = pretest ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+  command -v ssh >/dev/null || echo openssh-client
+  command -v rsync >/dev/null || echo rsync
+  command -v git >/dev/null || echo git
 }
 
 install_system() {

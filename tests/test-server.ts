@@ -29,6 +29,8 @@ export interface ServerOptions {
   driver?: TestDriver
   /** `host:port` of a TCP listener. */
   listen?: string
+  /** `host:port` of the SSH server; default: none, so that servers beside each other do not fight for the default port. */
+  ssh?: string
   /** The named place at which the server kills itself; see failpoint.ts. */
   failpoint?: string
   /** More of the environment, such as limits. */
@@ -105,6 +107,7 @@ export class TestServer implements AsyncDisposable {
       CAISSON_DATA_DIR: this.dataDir,
       CAISSON_IMAGES_DIR: IMAGES,
       CAISSON_DRIVER: this.driver,
+      CAISSON_SSH_LISTEN: this.#options.ssh ?? 'off',
       ...(this.#options.listen && { CAISSON_LISTEN: this.#options.listen }),
       ...this.#options.env,
     }

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "connection.h"
+#include "dial.h"
 #include "execution.h"
 #include "files.h"
 #include "protocol.gen.h"
@@ -13,7 +14,8 @@ static void (*const openers[256])(const struct frame *) = {
     [FRAME_START] = execution_start,   [FRAME_ATTACH] = execution_attach, [FRAME_FILE_READ] = file_read,
     [FRAME_FILE_WRITE] = file_write,   [FRAME_FILE_STAT] = file_stat,     [FRAME_FILE_LIST] = file_list,
     [FRAME_FILE_MKDIR] = file_mkdir,   [FRAME_FILE_RENAME] = file_rename, [FRAME_FILE_REMOVE] = file_remove,
-    [FRAME_FILE_CHMOD] = file_chmod,   [FRAME_FILE_CHOWN] = file_chown,
+    [FRAME_FILE_CHMOD] = file_chmod,   [FRAME_FILE_CHOWN] = file_chown,   [FRAME_TREE_WRITE] = file_write_tree,
+    [FRAME_TREE_READ] = file_read_tree, [FRAME_DIAL] = dial,             [FRAME_FILE_WATCH] = file_watch,
 };
 
 /* The host says which generation it speaks; every generation so far can be answered in this one. */
@@ -42,6 +44,8 @@ static void to_request(struct request *request, const struct frame *frame) {
     request_end(request);
   else if (frame->type == FRAME_DATA && request->data)
     request->data(request, frame);
+  else if (frame->type == FRAME_ENTRY && request->entry)
+    request->entry(request, frame);
   else if (frame->type == FRAME_END && request->end)
     request->end(request);
   else if (frame->type == FRAME_ACK && request->acknowledge)
@@ -60,6 +64,7 @@ static void to_nobody(const struct frame *frame) {
     case FRAME_ACK:
     case FRAME_FORGET:
     case FRAME_DATA:
+    case FRAME_ENTRY:
     case FRAME_END:
     case FRAME_CANCEL: break;
     default: send_error(frame->stream, ENOSYS, "frame type %u", frame->type);

@@ -56,11 +56,12 @@ static void acknowledge(struct request *request, const struct frame *frame) {
 }
 
 /* Opens a regular file for reading; nothing that could make the agent wait. */
-static int open_regular(const char *path, const struct user *user, struct stat *info, int *fd) {
+static int open_regular(const struct file_plan *plan, const struct user *user, struct stat *info, int *fd) {
   struct place place;
   *fd = -1;
   info->st_mode = S_IFREG;
-  int error = place_open(path, user, true, &place);
+  int error = place_open(plan->path, user, true, &place);
+  if (!error && *plan->resume) temporary_name(place.name, place.name, plan->resume);
   if (!error && fstatat(place.directory, place.name, info, AT_SYMLINK_NOFOLLOW)) error = errno;
   if (!error && !S_ISREG(info->st_mode)) error = EINVAL;
   if (!error) {
@@ -81,7 +82,7 @@ void file_read(const struct frame *frame) {
   struct stat info;
   int fd;
   if (!file_begin(frame, "read", &plan, &user)) return;
-  int error = open_regular(plan.path, &user, &info, &fd);
+  int error = open_regular(&plan, &user, &info, &fd);
   credentials_leave();
   struct reader *reader = error ? NULL : request_new(sizeof *reader, frame->stream, step, release);
   if (!reader) {

@@ -173,7 +173,8 @@ void file_remove(const struct frame *frame) {
   struct place place;
   bool more = false;
   if (!file_begin(frame, "remove", &plan, &user)) return;
-  int error = place_open(plan.path, &user, false, &place);
+  int error = place_open(plan.path, &user, *plan.resume, &place);
+  if (!error && *plan.resume) temporary_name(place.name, place.name, plan.resume);
   if (!error) error = remove_at_once(&plan, &place, &more);
   if (!error && more) error = start_removal(frame, &user, &place);
   place_close(&place);

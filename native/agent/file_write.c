@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "connection.h"
@@ -9,16 +10,14 @@
 #include "request.h"
 #include "util.h"
 
-/* The whole name has to fit with its random ending. */
-#define KEPT_NAME 200
-
 struct upload {
   struct request request;
   struct user user;
   struct place place;          /* of the file to replace */
   char temporary[NAME_MAX + 1]; /* beside it; "" when there is none to remove */
+  bool resumable; /* the temporary file stays until it is complete */
   int fd;
-  uint64_t written;
+  uint64_t written, size; /* size: of a resumable upload when it is complete */
   mode_t mode;
   uid_t owner; /* whose file root replaces; -1: nobody's */
   gid_t group;
@@ -26,7 +25,10 @@ struct upload {
 
 static void release(struct request *request) {
   struct upload *upload = (struct upload *)request;
+  /* Given back by hand: a child between fork and exec still holds the descriptor, and with it the lock. */
+  if (upload->resumable && upload->fd >= 0) flock(upload->fd, LOCK_UN);
   close_fd(&upload->fd);
+  if (upload->resumable) upload->temporary[0] = 0;
   /* The user made the file and may remove it; if they cannot any more, there is nobody to ask. */
   if (*upload->temporary && !credentials_enter(&upload->user)) {
     unlinkat(upload->place.directory, upload->temporary, 0);
@@ -78,9 +80,19 @@ static int publish(struct upload *upload, struct stat *info) {
   return error;
 }
 
+static void send_offset(const struct upload *upload) {
+  writer_u64(send_begin(FRAME_OK, upload->request.stream), FIELD_OFFSET, upload->written);
+  send_end();
+}
+
 static void finish(struct request *request) {
   struct upload *upload = (struct upload *)request;
   struct stat info;
+  if (upload->resumable && upload->written != upload->size) {
+    send_offset(upload);
+    request_end(request);
+    return;
+  }
   int error = publish(upload, &info);
   if (error) {
     fail(upload, error);
@@ -109,9 +121,10 @@ static int look_at_old(struct upload *upload, const struct file_plan *plan, stru
 
 static int make_temporary(struct upload *upload) {
   uint64_t random;
+  char ending[17];
   random_bytes(&random, sizeof random);
-  snprintf(upload->temporary, sizeof upload->temporary, ".%.*s.caisson-%016llx", KEPT_NAME, upload->place.name,
-           (unsigned long long)random);
+  snprintf(ending, sizeof ending, "%016llx", (unsigned long long)random);
+  temporary_name(upload->temporary, upload->place.name, ending);
   upload->fd = openat(upload->place.directory, upload->temporary,
                       O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC, 0600);
   if (upload->fd >= 0) return 0;
@@ -119,12 +132,44 @@ static int make_temporary(struct upload *upload) {
   return errno;
 }
 
+/*
+ * Opens what was received earlier, or begins: the user's own file and no other's, written by one request at a time.
+ * ERANGE when it does not reach up to the offset.
+ */
+static int open_resumable(struct upload *upload, const struct file_plan *plan) {
+  struct stat info;
+  temporary_name(upload->temporary, upload->place.name, plan->resume);
+  int flags = O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (plan->offset ? 0 : O_CREAT);
+  upload->fd = openat(upload->place.directory, upload->temporary, flags, 0600);
+  if (upload->fd < 0) return plan->offset && errno == ENOENT ? ERANGE : errno;
+  if (fstat(upload->fd, &info)) return errno;
+  if (!S_ISREG(info.st_mode) || info.st_uid != upload->user.uid || info.st_nlink != 1) return EEXIST;
+  if (flock(upload->fd, LOCK_EX | LOCK_NB)) return errno == EWOULDBLOCK ? EBUSY : errno;
+  upload->size = plan->size;
+  upload->written = (uint64_t)info.st_size;
+  if (plan->offset > upload->written) return ERANGE;
+  if (plan->with_offset) upload->written = plan->offset;
+  if (ftruncate(upload->fd, (off_t)upload->written) || lseek(upload->fd, 0, SEEK_END) < 0) return errno;
+  return 0;
+}
+
 static int open_upload(struct upload *upload, const struct file_plan *plan, struct stat *old) {
   old->st_mode = S_IFREG;
   int error = plan->parents ? path_make(plan->path, &upload->user, false, 0755, NULL) : 0;
   if (!error) error = place_open(plan->path, &upload->user, true, &upload->place);
   if (!error) error = look_at_old(upload, plan, old);
-  return error ? error : make_temporary(upload);
+  if (error) return error;
+  return upload->resumable ? open_resumable(upload, plan) : make_temporary(upload);
+}
+
+static void refuse(const struct upload *upload, int error, const char *path, mode_t old) {
+  uint32_t stream = upload->request.stream;
+  if (error == ERANGE)
+    send_error(stream, EINVAL, "write %s: the upload holds %llu bytes", path, (unsigned long long)upload->written);
+  else if (error == EINVAL)
+    send_error(stream, error, "write %s: it is %s", path, file_type_name(old));
+  else
+    send_error(stream, error, "write %s", path);
 }
 
 static enum turn no_step(struct task *task) {
@@ -148,13 +193,15 @@ void file_write(const struct frame *frame) {
   upload->fd = upload->place.directory = -1;
   upload->request.data = receive;
   upload->request.end = finish;
+  upload->resumable = *plan.resume;
   int error = open_upload(upload, &plan, &old);
   credentials_leave();
-  if (!error) {
+  if (error) {
+    refuse(upload, error, plan.path, old.st_mode);
+    request_end(&upload->request);
+  } else if (upload->resumable) {
+    send_offset(upload);
+  } else {
     send_empty(FRAME_OK, frame->stream);
-    return;
   }
-  const char *type = error == EINVAL ? file_type_name(old.st_mode) : "";
-  send_error(frame->stream, error, *type ? "write %s: it is %s" : "write %s%s", plan.path, type);
-  request_end(&upload->request);
 }

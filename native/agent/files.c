@@ -12,6 +12,7 @@
 
 bool file_begin(const struct frame *frame, const char *operation, struct file_plan *plan, struct user *user) {
   int error = file_plan_parse(frame, plan);
+  if (!error && !plan->path[0] && frame->type != FRAME_TREE_WRITE) error = ENOENT;
   if (error == PLAN_MALFORMED) {
     connection_break();
     return false;

@@ -27,5 +27,8 @@ void file_read(const struct frame *frame);
 void file_write(const struct frame *frame);
 void file_list(const struct frame *frame);
 void file_remove(const struct frame *frame);
+void file_write_tree(const struct frame *frame);
+void file_read_tree(const struct frame *frame);
+void file_watch(const struct frame *frame);
 
 #endif

@@ -13,6 +13,8 @@
 #include "util.h"
 
 #define MAX_LINKS 40
+/* Attempts while something is being renamed on the way. */
+#define MAX_RACES 16
 #define DIRECTORY (O_PATH | O_DIRECTORY | O_CLOEXEC)
 #define PROC_MAGIC 0x9fa0
 
@@ -23,6 +25,53 @@ int open_in(int directory, const char *name, int flags, uint64_t resolve) {
   /* A kernel without openat2 (gVisor) has no such mounts and links to be wary of, or keeps them to itself. */
   return openat(directory, name, flags);
 }
+
+/* Component by component, without following a link. */
+static int walk_beneath(int base, const char *path, int flags) {
+  char name[NAME_MAX + 1];
+  int directory = fcntl(base, F_DUPFD_CLOEXEC, 0);
+  while (directory >= 0) {
+    path += strspn(path, "/");
+    size_t length = strcspn(path, "/");
+    bool last = !path[length + strspn(path + length, "/")];
+    int next = -1;
+    snprintf(name, sizeof name, "%.*s", (int)length, length ? path : ".");
+    if (length > NAME_MAX)
+      errno = ENAMETOOLONG;
+    else if (!strcmp(name, ".."))
+      errno = EXDEV;
+    else
+      next = openat(directory, name, (last ? flags : DIRECTORY) | O_NOFOLLOW);
+    close_fd(&directory);
+    if (last) return next;
+    directory = next;
+    path += length;
+  }
+  return -1;
+}
+
+int open_beneath(int base, const char *path, int flags, uint64_t resolve) {
+  struct open_how how = {.flags = (uint64_t)(unsigned)flags,
+                         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve};
+  long fd;
+  int tries = 0;
+  do fd = syscall(SYS_openat2, base, path, &how, sizeof how);
+  while (fd < 0 && errno == EAGAIN && ++tries < MAX_RACES);
+  /* EPERM: a filter that knows no openat2. */
+  return fd < 0 && (errno == ENOSYS || errno == EPERM) ? walk_beneath(base, path, flags) : (int)fd;
+}
+
+#define TEMPORARY ".caisson-"
+/* The whole name has to fit with its ending. */
+#define KEPT_NAME (NAME_MAX - 1 - (int)sizeof TEMPORARY - LIMIT_MAX_ID)
+
+void temporary_name(char out[NAME_MAX + 1], const char *name, const char *ending) {
+  char kept[KEPT_NAME + 1];
+  snprintf(kept, sizeof kept, "%.*s", KEPT_NAME, name);
+  snprintf(out, NAME_MAX + 1, ".%s" TEMPORARY "%s", kept, ending);
+}
+
+bool is_temporary_name(const char *name) { return *name == '.' && strstr(name, TEMPORARY); }
 
 void place_close(struct place *place) { close_fd(&place->directory); }
 

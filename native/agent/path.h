@@ -24,6 +24,14 @@ void place_close(struct place *place);
 
 /* As openat(2), never through /proc's magic links, which would lead to the agent's own files; `resolve` as openat2. */
 int open_in(int directory, const char *name, int flags, uint64_t resolve);
+/*
+ * As open_in, to what lies beneath `base` and nowhere else: a path that leads out is EXDEV. A kernel without openat2
+ * follows no links at all on the way.
+ */
+int open_beneath(int base, const char *path, int flags, uint64_t resolve);
+/* The hidden name, beside `name` (`out` may be the same), of what is unfinished; `ending` has LIMIT_MAX_ID at most. */
+void temporary_name(char out[NAME_MAX + 1], const char *name, const char *ending);
+bool is_temporary_name(const char *name);
 /* Makes the missing directories of `path`, all of them or all but the last; calls `made` with each. 0 or errno. */
 int path_make(const char *path, const struct user *user, bool last_too, mode_t mode, void (*made)(const char *path));
 /* "a directory", "a FIFO" … */

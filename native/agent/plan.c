@@ -1,9 +1,11 @@
 #include "plan.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* Copies text into a fixed buffer; `too_long` is the errno for text that does not fit. */
 static int take_text(const struct field *field, char *out, size_t size, int too_long) {
@@ -127,6 +129,15 @@ int resize_plan_parse(const struct frame *frame, struct winsize *size) {
   return reader.malformed ? PLAN_MALFORMED : error;
 }
 
+/* The name becomes part of a file's. */
+static int take_resume(const struct field *field, char out[LIMIT_MAX_ID + 1]) {
+  int error = take_text(field, out, LIMIT_MAX_ID + 1, EINVAL);
+  if (error) return error;
+  for (const char *at = out; *at; at++)
+    if (!isalnum((unsigned char)*at) && *at != '_' && *at != '-') return EINVAL;
+  return *out ? 0 : EINVAL;
+}
+
 static int file_field(const struct field *field, struct file_plan *plan) {
   uint64_t value = 0;
   int error;
@@ -134,29 +145,83 @@ static int file_field(const struct field *field, struct file_plan *plan) {
     case FIELD_PATH: return take_text(field, plan->path, sizeof plan->path, ENAMETOOLONG);
     case FIELD_TARGET: return take_text(field, plan->target, sizeof plan->target, ENAMETOOLONG);
     case FIELD_USER: return take_text(field, plan->user, sizeof plan->user, EINVAL);
-    case FIELD_OFFSET: return take_number(field, INT64_MAX, &plan->offset);
+    case FIELD_RESUME: return take_resume(field, plan->resume);
+    case FIELD_OFFSET: plan->with_offset = true; return take_number(field, INT64_MAX, &plan->offset);
     case FIELD_LENGTH: return take_number(field, UINT64_MAX, &plan->length);
+    case FIELD_SIZE: return take_number(field, INT64_MAX, &plan->size);
+    case FIELD_DEPTH: return take_number(field, UINT64_MAX, &plan->depth);
     case FIELD_MODE: error = take_number(field, 07777, &value); plan->mode = (int)value; return error;
     case FIELD_UID: error = take_number(field, UINT32_MAX - 1, &value); plan->uid = (uid_t)value; return error;
     case FIELD_GID: error = take_number(field, UINT32_MAX - 1, &value); plan->gid = (gid_t)value; return error;
     case FIELD_PARENTS: return take_flag(field, &plan->parents);
     case FIELD_RECURSIVE: return take_flag(field, &plan->recursive);
     case FIELD_FOLLOW: return take_flag(field, &plan->follow);
+    case FIELD_CONTENT: return take_flag(field, &plan->content);
     default: return 0;
   }
 }
 
 int file_plan_parse(const struct frame *frame, struct file_plan *plan) {
-  *plan = (struct file_plan){.length = UINT64_MAX, .mode = -1, .uid = (uid_t)-1, .gid = (gid_t)-1};
+  *plan = (struct file_plan){.length = UINT64_MAX,
+                             .size = UINT64_MAX,
+                             .depth = UINT64_MAX,
+                             .mode = -1,
+                             .uid = (uid_t)-1,
+                             .gid = (gid_t)-1};
   struct field_reader reader = field_reader(frame);
   int error = 0;
   for (struct field field; field_next(&reader, &field) && error != PLAN_MALFORMED;) {
     int found = file_field(&field, plan);
     if (!error || found == PLAN_MALFORMED) error = found;
   }
+  return reader.malformed ? PLAN_MALFORMED : error;
+}
+
+/* Rounds towards the past, also before 1970. */
+static struct timespec time_of(int64_t nanoseconds) {
+  int64_t seconds = nanoseconds / 1000000000, rest = nanoseconds % 1000000000;
+  if (rest < 0) seconds--, rest += 1000000000;
+  return (struct timespec){.tv_sec = seconds, .tv_nsec = rest};
+}
+
+static int entry_field(const struct field *field, struct entry_plan *plan) {
+  uint64_t value = 0;
+  int error;
+  switch (field->tag) {
+    case FIELD_NAME: return take_text(field, plan->name, sizeof plan->name, ENAMETOOLONG);
+    case FIELD_LINK: return take_text(field, plan->link, sizeof plan->link, ENAMETOOLONG);
+    case FIELD_FILE_TYPE: error = take_number(field, S_IFMT, &value); plan->type = (mode_t)value; return error;
+    case FIELD_MODE: error = take_number(field, 07777, &value); plan->mode = (int)value; return error;
+    case FIELD_SIZE: return take_number(field, INT64_MAX, &plan->size);
+    case FIELD_MTIME_NS:
+      error = take_number(field, UINT64_MAX, &value);
+      plan->mtime = time_of((int64_t)value);
+      plan->with_mtime = true;
+      return error;
+    default: return 0;
+  }
+}
+
+int entry_plan_parse(const struct frame *frame, struct entry_plan *plan) {
+  *plan = (struct entry_plan){.mode = -1};
+  struct field_reader reader = field_reader(frame);
+  int error = 0;
+  for (struct field field; field_next(&reader, &field) && error != PLAN_MALFORMED;) {
+    int found = entry_field(&field, plan);
+    if (!error || found == PLAN_MALFORMED) error = found;
+  }
+  return reader.malformed ? PLAN_MALFORMED : error;
+}
+
+int dial_plan_parse(const struct frame *frame, uint16_t *port) {
+  uint64_t value = 0;
+  struct field_reader reader = field_reader(frame);
+  int error = 0;
+  for (struct field field; !error && field_next(&reader, &field);)
+    if (field.tag == FIELD_PORT) error = take_number(&field, UINT16_MAX, &value);
+  *port = (uint16_t)value;
   if (reader.malformed) return PLAN_MALFORMED;
-  if (error) return error;
-  return plan->path[0] ? 0 : ENOENT;
+  return error ? error : value ? 0 : EINVAL;
 }
 
 bool bulk_parse(const struct frame *frame, uint64_t *offset, const uint8_t **data, size_t *size) {

@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 #include <sys/ioctl.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "frame.h"
 #include "protocol.gen.h"
@@ -48,17 +50,35 @@ int signal_plan_parse(const struct frame *frame, struct signal_plan *plan);
 int resize_plan_parse(const struct frame *frame, struct winsize *size);
 
 struct file_plan {
-  char path[LIMIT_MAX_PATH];
+  char path[LIMIT_MAX_PATH]; /* "" when absent */
   char target[LIMIT_MAX_PATH];
   char user[MAX_USER_SPEC];
-  uint64_t offset, length; /* length: UINT64_MAX when absent */
+  char resume[LIMIT_MAX_ID + 1]; /* "" when absent */
+  bool with_offset;
+  uint64_t offset, length, size; /* length and size: UINT64_MAX when absent */
+  uint64_t depth;                /* UINT64_MAX when absent */
   int mode;                /* -1 when absent */
   uid_t uid;               /* -1 when absent, as chown wants it */
   gid_t gid;
-  bool parents, recursive, follow;
+  bool parents, recursive, follow, content;
 };
 
 int file_plan_parse(const struct frame *frame, struct file_plan *plan);
+
+/* What the host sends to be made in a tree. */
+struct entry_plan {
+  char name[LIMIT_MAX_PATH]; /* "" when absent */
+  char link[LIMIT_MAX_PATH];
+  mode_t type; /* S_IF… */
+  int mode;    /* -1 when absent */
+  bool with_mtime;
+  struct timespec mtime;
+  uint64_t size;
+};
+
+int entry_plan_parse(const struct frame *frame, struct entry_plan *plan);
+
+int dial_plan_parse(const struct frame *frame, uint16_t *port);
 
 /* Offset and bytes of a bulk frame or an ack; false when it is out of bounds. */
 bool bulk_parse(const struct frame *frame, uint64_t *offset, const uint8_t **data, size_t *size);

@@ -13,6 +13,7 @@ struct request {
   void (*release)(struct request *request); /* gives back what the request holds, temporary files included */
   /* What the host may send on; NULL where it has nothing to say. */
   void (*data)(struct request *request, const struct frame *frame);
+  void (*entry)(struct request *request, const struct frame *frame);
   void (*end)(struct request *request);
   void (*acknowledge)(struct request *request, const struct frame *frame);
 };

@@ -82,25 +82,29 @@ static bool find_hierarchies(struct cgroups *cgroups, struct failure *failure) {
   return true;
 }
 
-static bool make_instance(struct hierarchy *hierarchy, const char *instance, struct failure *failure) {
+/* The directory of all sandboxes of this data directory, made when it is missing. */
+static bool open_instance(struct hierarchy *hierarchy) {
   static const char *const enable[] = {"+memory", "+cpu", "+pids"};
-  int root = hierarchy->mount = open(hierarchy->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  char name[96];
-  snprintf(name, sizeof name, "caisson-%s", instance);
-  if (root < 0 || (mkdirat(root, name, 0755) < 0 && errno != EEXIST))
-    return fail(failure, errno, "cgroups", "%s/%s: %s", hierarchy->path, name, strerror(errno));
-  hierarchy->dir = openat(root, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-  if (hierarchy->dir < 0)
-    return fail(failure, errno, "cgroups", "%s/%s: %s", hierarchy->path, name, strerror(errno));
-  size_t used = strlen(hierarchy->path);
-  snprintf(hierarchy->path + used, sizeof hierarchy->path - used, "/%s", name);
+  const char *name = strrchr(hierarchy->path, '/') + 1;
+  close_fd(&hierarchy->dir);
+  if (mkdirat(hierarchy->mount, name, 0755) < 0 && errno != EEXIST) return false;
+  hierarchy->dir = openat(hierarchy->mount, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (hierarchy->dir < 0) return false;
   if (!hierarchy->v2 || !hierarchy->controllers) return true;
   for (size_t i = 0; i < countof(enable); i++) {
     /* One that cannot be enabled shows when a sandbox's limit cannot be written. */
-    (void)write_file_at(root, "cgroup.subtree_control", enable[i]);
+    (void)write_file_at(hierarchy->mount, "cgroup.subtree_control", enable[i]);
     (void)write_file_at(hierarchy->dir, "cgroup.subtree_control", enable[i]);
   }
   return true;
+}
+
+static bool make_instance(struct hierarchy *hierarchy, const char *instance, struct failure *failure) {
+  hierarchy->mount = open(hierarchy->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  size_t used = strlen(hierarchy->path);
+  snprintf(hierarchy->path + used, sizeof hierarchy->path - used, "/caisson-%s", instance);
+  if (hierarchy->mount >= 0 && open_instance(hierarchy)) return true;
+  return fail(failure, errno, "cgroups", "%s: %s", hierarchy->path, strerror(errno));
 }
 
 bool cgroups_open(struct cgroups *cgroups, const char *instance, struct failure *failure) {
@@ -160,6 +164,15 @@ static bool write_limits(const struct hierarchy *hierarchy, int dir, const struc
   /* Absent without swap accounting; then swap of the host is not limited, as the kernel was built to have it. */
   (void)write_file_at(dir, hierarchy->v2 ? "memory.swap.max" : "memory.memsw.limit_in_bytes",
                       hierarchy->v2 ? "0" : memory);
+  return true;
+}
+
+bool cgroups_ensure(struct cgroups *cgroups, struct failure *failure) {
+  for (size_t i = 0; i < cgroups->count; i++) {
+    struct hierarchy *at = &cgroups->list[i];
+    if (faccessat(at->mount, strrchr(at->path, '/') + 1, F_OK, 0) == 0) continue;
+    if (!open_instance(at)) return fail(failure, errno, "cgroups", "%s: %s", at->path, strerror(errno));
+  }
   return true;
 }
 

@@ -36,6 +36,8 @@ const char *controller_name(enum controller controller);
 bool cgroups_open(struct cgroups *cgroups, const char *instance, struct failure *failure);
 /* Removes the instance's directories, unless sandboxes are left in them. */
 void cgroups_close(struct cgroups *cgroups);
+/* Makes the directory of all sandboxes again where somebody has tidied it away, empty as it was. */
+bool cgroups_ensure(struct cgroups *cgroups, struct failure *failure);
 /* Makes a sandbox's groups with their limits. On failure the caller removes them. */
 bool cgroups_create(const struct cgroups *cgroups, const char *id, const struct limits *limits,
                     struct failure *failure);

@@ -85,6 +85,8 @@ static bool start(struct server *server, const struct frame *frame, struct origi
     ok = fail(failure, EEXIST, "request", "sandbox %s exists", plan->id);
   if (ok && server->sandboxes.count >= server->max_sandboxes)
     ok = fail(failure, EMFILE, "request", "the launcher can hold %zu sandboxes", server->max_sandboxes);
+  /* Here, and not in the job, whose descriptors would be its own. */
+  ok = ok && cgroups_ensure(&server->host->cgroups, failure);
   struct sandbox *sandbox = ok ? sandboxes_add(&server->sandboxes, plan->id, STATE_STARTING) : NULL;
   if (sandbox && add_job(server, JOB_START, origin, plan->id, plan)) return true;
   if (sandbox) sandboxes_drop(&server->sandboxes, sandbox);

@@ -1,4 +1,11 @@
-import { Field, Flag, FrameType, LIMITS, PROTOCOL_GENERATION } from '../../packages/protocol/src/frames.ts'
+import {
+  Change,
+  Field,
+  Flag,
+  FrameType,
+  LIMITS,
+  PROTOCOL_GENERATION,
+} from '../../packages/protocol/src/frames.ts'
 import { cHeader, defines } from './c-header.ts'
 
 /** The constants of the agent protocol as a C header. */
@@ -9,5 +16,9 @@ export function protocolHeader(): string {
     defines('FRAME', FrameType),
     defines('FLAG', Flag),
     defines('FIELD', Field),
+    defines('CHANGE', upperCase(Change)),
   ])
 }
+
+const upperCase = (values: Record<string, number>) =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name.toUpperCase(), value]))

@@ -4,7 +4,27 @@ import { resolve } from 'node:path'
 const sdk = resolve(import.meta.dirname, '../../packages/sdk/src')
 
 /** The files of the public surface, in the order in which one meets them; index.ts exports from each. */
-const FILES = ['sandbox', 'exec', 'result', 'execution', 'files', 'run', 'get-sandbox', 'client', 'follow']
+const FILES = [
+  'sandbox',
+  'create-options',
+  'file-list',
+  'exec',
+  'output',
+  'result',
+  'execution',
+  'jobs',
+  'terminal',
+  'variables',
+  'files',
+  'write-file',
+  'upload',
+  'archive',
+  'watch',
+  'run',
+  'get-sandbox',
+  'client',
+  'follow',
+]
 
 /** A doc comment with the declaration that it stands before. */
 const DOCUMENTED =

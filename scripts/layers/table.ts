@@ -22,6 +22,7 @@ export const LAYERS: Record<string, readonly string[]> = {
   'server/sandboxes': [...SERVER_BASE, 'server/launcher', ...MIDDLE],
   'server/doctor': [...SERVER_BASE, 'server/launcher', ...MIDDLE],
   'server/api': [...SERVER_BASE, 'server/sandboxes', 'server/doctor'],
+  'server/ssh': [...SERVER_BASE, 'server/sandboxes'],
   'server/main': [
     ...SERVER_BASE,
     'server/launcher',
@@ -29,6 +30,7 @@ export const LAYERS: Record<string, readonly string[]> = {
     'server/sandboxes',
     'server/doctor',
     'server/api',
+    'server/ssh',
   ],
 }
 
@@ -39,7 +41,7 @@ export function advice(from: string, to: string): string {
   if (to === 'server/main')
     return 'main wires everything and is imported by nothing; take what you need as a parameter'
   if (from === 'server/core') return 'move the decision to core or the call to sandboxes'
-  if (from === 'server/api') return 'add a use case to sandboxes and call that'
+  if (from === 'server/api' || from === 'server/ssh') return 'add a use case to sandboxes and call that'
   return 'take what you need as a parameter, move shared types to core, or move the call up to sandboxes'
 }
 

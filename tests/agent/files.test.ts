@@ -228,6 +228,92 @@ describe.each(BUILDS)('files ($name)', ({ binary }) => {
     }
   })
 
+  describe('a resumable upload', () => {
+    const upload = (path: string, size: number, offset?: number) => {
+      const payload = at(path).string(Field.RESUME, 'upl_1-x').u64(Field.SIZE, size).u64(Field.MODE, 0o640)
+      return offset === undefined ? payload : payload.u64(Field.OFFSET, offset)
+    }
+    const of = (path: string) => at(path).string(Field.RESUME, 'upl_1-x')
+
+    /** Opens it, sends the bytes, ends; what the first OK says, and the last one. */
+    async function send(client: Client, payload: FieldBuilder, bytes: Uint8Array) {
+      const stream = client.request(FrameType.FILE_WRITE, payload.encode())
+      const held = (await client.expect(stream, FrameType.OK)).u64(Field.OFFSET)!
+      if (bytes.length > 0) {
+        client.bulk(FrameType.DATA, stream, held, bytes)
+        expect(parseBulk((await client.next(stream)).payload).offset).toBe(held + bytes.length)
+      }
+      client.send(FrameType.END, stream)
+      return { held, end: await client.expect(stream, FrameType.OK) }
+    }
+
+    test('goes on over another connection, and replaces the file when it is whole', async () => {
+      await using o = await open()
+      const path = join(o.root, 'file')
+      writeFileSync(path, 'old')
+      const first = await send(o.client, upload(path, 10), Buffer.from('0123'))
+      expect([first.held, first.end.u64(Field.OFFSET), first.end.u64(Field.MODE)]).toEqual([0, 4, undefined])
+      const broken = o.client.request(FrameType.FILE_WRITE, upload(path, 10, 4).encode())
+      await o.client.expect(broken, FrameType.OK)
+      o.client.bulk(FrameType.DATA, broken, 4, Buffer.from('4x'))
+      await o.client.next(broken)
+      o.client.close()
+      const next = await o.agent.connect()
+      await next.expect(0, FrameType.HELLO)
+      expect(readFileSync(path, 'utf8')).toBe('old')
+      const held = await ask(next, FrameType.FILE_READ, of(path).u64(Field.LENGTH, 0))
+      expect([held.u64(Field.SIZE), held.u64(Field.MODE)]).toEqual([6, 0o600])
+      expect((await read(next, of(path))).toString()).toBe('01234x')
+      const last = await send(next, upload(path, 10, 5), Buffer.from('56789'))
+      expect([last.held, last.end.u64(Field.SIZE), last.end.u64(Field.MODE)]).toEqual([5, 10, 0o640])
+      expect(readFileSync(path, 'utf8')).toBe('0123456789')
+      expect(readdirSync(o.root)).toEqual(['file'])
+    })
+
+    test('does not go on above what it holds, and begins anew at 0', async () => {
+      await using o = await open()
+      const path = join(o.root, 'file')
+      const above = await refusal(send(o.client, upload(path, 10, 3), Buffer.alloc(0)))
+      expect([above.errno, above.message]).toEqual([errno.EINVAL, `write ${path}: the upload holds 0 bytes`])
+      expect(readdirSync(o.root)).toEqual([])
+      await send(o.client, upload(path, 3), Buffer.from('ab'))
+      const more = await refusal(send(o.client, upload(path, 3, 3), Buffer.alloc(0)))
+      expect(more.message).toBe(`write ${path}: the upload holds 2 bytes`)
+      expect((await send(o.client, upload(path, 3, 0), Buffer.from('xyz'))).held).toBe(0)
+      expect(readFileSync(path, 'utf8')).toBe('xyz')
+    })
+
+    test('is one request at a time, and is removed by its name', async () => {
+      await using o = await open()
+      const path = join(o.root, 'n'.repeat(255))
+      const stream = o.client.request(FrameType.FILE_WRITE, upload(path, 3).encode())
+      await o.client.expect(stream, FrameType.OK)
+      expect(await refused(send(o.client, upload(path, 3), Buffer.alloc(0)))).toBe(errno.EBUSY)
+      o.client.send(FrameType.CANCEL, stream)
+      await send(o.client, upload(path, 3), Buffer.from('ab'))
+      await ask(o.client, FrameType.FILE_REMOVE, of(path))
+      expect(await refused(ask(o.client, FrameType.FILE_REMOVE, of(path)))).toBe(errno.ENOENT)
+      expect(await refused(read(o.client, of(path)))).toBe(errno.ENOENT)
+      expect(readdirSync(o.root)).toEqual([])
+      for (const name of ['', '../x', 'a.b', 'x'.repeat(65)])
+        expect(await refused(send(o.client, at(path).string(Field.RESUME, name), Buffer.alloc(0)))).toBe(
+          errno.EINVAL,
+        )
+    })
+
+    test.runIf(isRoot)('is not found in what another user, or a link, has put there', async () => {
+      await using o = await open()
+      const path = join(o.root, 'file')
+      await send(o.client, upload(path, 9).string(Field.USER, 'nobody'), Buffer.from('theirs'))
+      expect(await refused(send(o.client, upload(path, 9), Buffer.alloc(0)))).toBe(errno.EEXIST)
+      const [name] = readdirSync(o.root)
+      await ask(o.client, FrameType.FILE_REMOVE, of(path))
+      symlinkSync('/etc/caisson-test', join(o.root, name!))
+      expect(await refused(send(o.client, upload(path, 9), Buffer.alloc(0)))).toBe(errno.ELOOP)
+      expect(existsSync('/etc/caisson-test')).toBe(false)
+    })
+  })
+
   test('parents are made when asked for', async () => {
     await using o = await open()
     const path = join(o.root, 'a/b/c')

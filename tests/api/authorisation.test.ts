@@ -3,7 +3,7 @@ import type { Scope } from '@caisson/protocol/resources'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { examples } from '../../packages/server/src/api/v1/examples.ts'
-import { KEYS } from './fake.ts'
+import { KEYS, TOKEN } from './fake.ts'
 import { startServer, type TestServer } from './server.ts'
 
 let server: TestServer
@@ -32,7 +32,14 @@ interface Example {
 
 function requestOf(name: keyof typeof operations): { method: string; path: string; body?: string } {
   const example = examples[name] as Example
-  const known: Record<string, string> = { id: 'sbx_1', execution: 'exe_1', key: 'key_1' }
+  const known: Record<string, string> = {
+    id: 'sbx_1',
+    execution: 'exe_1',
+    job: 'job_1',
+    key: 'key_1',
+    upload: 'up',
+    token: TOKEN,
+  }
   const [method, path] = operations[name].http.split(' ') as [string, string]
   const query = new URLSearchParams(example.query).toString()
   const target = path.replaceAll(/\{(\w+)\}/g, (_, param) => known[param]!) + (query && `?${query}`)
@@ -40,7 +47,11 @@ function requestOf(name: keyof typeof operations): { method: string; path: strin
   return { method, path: target, ...(body !== undefined && { body }) }
 }
 
-function expected(secret: string | undefined, needs: Scope): 'unauthenticated' | 'forbidden' | 'allowed' {
+function expected(
+  secret: string | undefined,
+  needs: Operation['scope'],
+): 'unauthenticated' | 'forbidden' | 'allowed' {
+  if (needs === 'signature') return 'allowed'
   const has = (Object.keys(KEYS) as Scope[]).find((scope) => KEYS[scope] === secret)
   if (has === undefined) return 'unauthenticated'
   return RANK[has] >= RANK[needs] ? 'allowed' : 'forbidden'
@@ -71,6 +82,28 @@ function successOf(operation: Operation): number {
   if (operation.streams === 'websocket') return 400
   return operation.streams ? 200 : 204
 }
+
+describe.each(rows.filter(([, { scope }]) => scope === 'signature'))('%s', (name) => {
+  test.each([
+    'x',
+    'Z29vZA',
+    'good.',
+    '%20good',
+    '%00',
+    'a'.repeat(1000),
+    '..%2f..%2fsandboxes',
+    '%f0%9f%98%80',
+  ])('with the token %.20s is refused without a word on why', async (token) => {
+    const { method, path, body } = requestOf(name)
+    for (const authorization of ['', `Bearer ${KEYS.admin}`]) {
+      const reply = await server.fetch(method, path.replace(TOKEN, token), {
+        headers: { authorization },
+        ...(body !== undefined && { body }),
+      })
+      expect([reply.status, reply.json.error.code]).toEqual([403, 'signature_invalid'])
+    }
+  })
+})
 
 describe('service routes', () => {
   test.each(['/readyz', '/metrics'])('%s needs the scope read', async (path) => {

@@ -1,11 +1,17 @@
+import { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
-import type { Execution, Sandbox, Scope } from '@caisson/protocol/resources'
+import type { Execution, Job, Sandbox, Scope } from '@caisson/protocol/resources'
 import type { FileStat } from '../../packages/server/src/guest/guest.ts'
 import type { OutputChunk, UseCases } from '../../packages/server/src/sandboxes/use-cases.ts'
 
 /** What a program of the fake does: its output, and how it ends. */
-export type Program = (signal: AbortSignal) => AsyncGenerator<Omit<OutputChunk, 'offset'>>
+export type Program = (signal: AbortSignal) => AsyncGenerator<{
+  stream: OutputChunk['stream']
+  data: Uint8Array
+  /** Bytes before these that are not kept. */
+  gap?: number
+}>
 
 export const KEYS: Record<Scope, string> = {
   read: 'csk_read00000000000000000000000000',
@@ -45,17 +51,22 @@ function executionOf(id: string, ended: boolean): Execution {
   return {
     id,
     sandboxId: 'sbx_1',
+    kind: 'command',
+    tag: null,
     state: ended ? 'ended' : 'running',
+    pid: 17,
     argv: ['x'],
     cwd: null,
     user: null,
     tty: false,
+    terminal: null,
     ending: ended ? 'exited' : null,
     exitCode: ended ? 0 : null,
     signal: null,
     message: null,
     oomKills: 0,
     outputBytes: 0,
+    outputStart: 0,
     outputTruncated: false,
     timeoutMs: null,
     durationMs: null,
@@ -66,6 +77,20 @@ function executionOf(id: string, ended: boolean): Execution {
     endedAt: ended ? at : null,
   }
 }
+
+const JOB: Job = { ...executionOf('job_1', false), kind: 'job', status: 'running' }
+
+const SSH_KEY = {
+  id: 'ssk_1',
+  name: 'k',
+  type: 'ssh-ed25519',
+  fingerprint: 'SHA256:x',
+  publicKey: 'ssh-ed25519 x',
+  createdAt: at,
+}
+
+/** The one token of a signed link that the fake knows; it names the file "notes.txt". */
+export const TOKEN = 'good'
 
 const STAT: Omit<FileStat, 'size'> = {
   type: 'file',
@@ -89,6 +114,8 @@ export class FakeUseCases implements UseCases {
   brokenUploads = 0
   /** Iterations that a reader left before their end. */
   left = 0
+  /** Bytes of output that there are, for whoever reads from the end. */
+  kept = 0
   /** Bytes that were asked of the program so far. */
   produced = 0
   /** Resolves when `run` saw its client leave. */
@@ -138,9 +165,85 @@ export class FakeUseCases implements UseCases {
     if (id !== 'exe_1') throw new SandboxError('execution_not_found', { execution: id })
     return executionOf(id, true)
   }
-  async readOutput(id: string, offset: number, _follow: boolean, signal?: AbortSignal) {
+  async readOutput(
+    id: string,
+    from: { offset: number } | { tail: number },
+    _follow: boolean,
+    signal?: AbortSignal,
+  ) {
     await this.getExecution(id)
+    const offset = 'tail' in from ? Math.max(0, this.kept - from.tail) : from.offset
     return this.#output(offset, signal ?? new AbortController().signal)
+  }
+  async readLogs(id: string, query: object) {
+    if (id !== 'job_1') await this.getExecution(id)
+    this.calls.push(`readLogs ${JSON.stringify(query)}`)
+    return (async function* () {
+      yield Buffer.from('a line\n')
+      yield Buffer.from('another')
+    })()
+  }
+  async createJob(id: string, input: { argv: string[] }, options?: { idempotencyKey?: string }) {
+    await this.startExecution(id, input)
+    this.calls.push(`createJob ${options?.idempotencyKey ?? ''}`)
+    return JOB
+  }
+  async listJobs(id: string) {
+    await this.getSandbox(id)
+    return { jobs: [JOB], total: 1 }
+  }
+  async getJob(id: string, job: string) {
+    await this.getSandbox(id)
+    if (job !== JOB.id) throw new SandboxError('execution_not_found', { execution: job })
+    return JOB
+  }
+  async stopJob(id: string, job: string, force: boolean) {
+    this.calls.push(`stopJob ${force}`)
+    return this.getJob(id, job)
+  }
+  async getEnvironment(id: string) {
+    await this.getSandbox(id)
+    return { STAGE: 'test' }
+  }
+  async updateEnvironment(id: string, change: Record<string, string | null>) {
+    await this.getSandbox(id)
+    this.calls.push(`updateEnvironment ${JSON.stringify(change)}`)
+    return { STAGE: 'test' }
+  }
+  async listEvents(id: string) {
+    await this.getSandbox(id)
+    const event = { id: 'evt_1', sandboxId: id, type: 'create', payload: { name: null }, createdAt: at }
+    return { events: [event], total: 1 }
+  }
+  async getUsage(id: string) {
+    await this.getSandbox(id)
+    return {
+      memoryBytes: 1,
+      memoryLimitBytes: 2,
+      cpuUsec: 3,
+      cpuMillis: 4,
+      pids: 5,
+      pidsLimit: 6,
+      oomKills: 0,
+      sampledAt: at,
+    }
+  }
+  async getStats() {
+    return {
+      start: at,
+      end: at,
+      totalActive: 1,
+      running: 0,
+      idle: 1,
+      creating: 0,
+      totalExecutions: 0,
+      totalCpuTimeMs: 0,
+      totalMemoryByteSec: 0.5,
+      totalNetworkEgressBytes: 0,
+    }
+  }
+  async dial() {
+    return new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
   }
   async killExecution(id: string, input: { signal: string }) {
     this.signals.push(input.signal)
@@ -189,6 +292,40 @@ export class FakeUseCases implements UseCases {
   async statFile(_: string, { path }: { path: string }) {
     return { ...STAT, size: this.#file(path).length, mtimeMs: Number.MAX_VALUE }
   }
+  writeFiles = async () => ({ files: 1, bytes: 1, created: [] })
+  putUpload = async (_: string, __: string, ___: object, data: AsyncIterable<Uint8Array>) => {
+    let offset = 0
+    for await (const bytes of data) offset += bytes.length
+    return { stat: { ...STAT, size: offset }, offset, created: [] }
+  }
+  getUpload = async () => 0
+  deleteUpload = async () => {}
+  checksumFile = async () => ({ algorithm: 'sha256', digest: '00', size: 0 })
+  async downloadArchive() {
+    const data = (async function* () {
+      yield Buffer.from('archive')
+    })()
+    return { data, skipped: () => 0 }
+  }
+  async uploadArchive(_: string, __: object, data: AsyncIterable<Uint8Array>) {
+    let bytes = 0
+    for await (const piece of data) bytes += piece.length
+    return { files: 1, directories: 0, links: 0, bytes }
+  }
+  async watchFiles() {
+    return (async function* () {
+      yield { type: 'create' as const, path: 'a', target: null, fileType: 'file' as const }
+    })()
+  }
+  signFile = async () => ({ token: TOKEN, expiresAt: Date.parse(at) })
+  async readSigned(token: string) {
+    this.#verify(token)
+    return { path: 'notes.txt', ...(await this.readFile('', { path: 'notes.txt' })) }
+  }
+  async writeSigned(token: string, data: AsyncIterable<Uint8Array>) {
+    this.#verify(token)
+    return (await this.writeFile('', { path: 'notes.txt' }, data)).stat
+  }
   async listFiles() {
     return [{ name: 'é', ...STAT, size: 1 }]
   }
@@ -208,6 +345,8 @@ export class FakeUseCases implements UseCases {
       pid: 1,
       startedAt: at,
       sandboxes: 1,
+      url: null,
+      ssh: null,
     }
   }
   async createKey() {
@@ -216,11 +355,19 @@ export class FakeUseCases implements UseCases {
   }
   listKeys = async () => []
   deleteKey = async () => {}
+  addSshKey = async () => SSH_KEY
+  listSshKeys = async () => [SSH_KEY]
+  deleteSshKey = async () => {}
+  authenticateSsh = async () => true
   async authenticate(secret: string) {
     const found = (Object.keys(KEYS) as Scope[]).find((scope) => KEYS[scope] === secret)
     return found === undefined ? null : { keyId: `key_${found}`, scopes: [found] }
   }
   gauges = () => ({ sandboxes: { idle: 1, running: 0 }, executionsRunning: 0 })
+
+  #verify(token: string): void {
+    if (token !== TOKEN) throw new SandboxError('signature_invalid', {})
+  }
 
   #file(path: string): Buffer {
     const bytes = this.files.get(path)
@@ -241,10 +388,11 @@ export class FakeUseCases implements UseCases {
     let offset = 0
     let whole = false
     try {
-      for await (const { stream, data } of this.program(signal)) {
+      for await (const { stream, data, gap = 0 } of this.program(signal)) {
+        offset += gap
         this.produced += data.length
         const skip = Math.max(0, from - offset)
-        if (skip < data.length) yield { offset: offset + skip, stream, data: data.subarray(skip) }
+        if (skip < data.length) yield { offset: offset + skip, time: 0, stream, data: data.subarray(skip) }
         offset += data.length
       }
       whole = true

@@ -7,6 +7,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { KEYS, type Program, silent } from './fake.ts'
 import { lines, records, startServer, type TestServer } from './server.ts'
 
+/** A busy machine is no failure. */
+const PATIENT = { timeout: 20_000 }
+
 let server: TestServer
 beforeEach(async () => {
   server = await startServer()
@@ -143,7 +146,7 @@ test('a client that leaves stops the reading', async () => {
   const response = await server.open('POST', EXEC, { body: BODY })
   await once(response, 'data')
   response.destroy()
-  await expect.poll(() => server.fake.left).toBe(1)
+  await expect.poll(() => server.fake.left, PATIENT).toBe(1)
 })
 
 test('a client that leaves ends a run', async () => {
@@ -173,7 +176,7 @@ test('a slow reader holds the program back, in bounded memory', async () => {
   }
   expect(before).toBeLessThan(32 * 1024 * 1024)
   socket.resume()
-  await expect.poll(() => server.fake.produced).toBeGreaterThan(before + 64 * 1024 * 1024)
+  await expect.poll(() => server.fake.produced, PATIENT).toBeGreaterThan(before + 64 * 1024 * 1024)
   socket.destroy()
-  await expect.poll(() => server.fake.left).toBe(1)
+  await expect.poll(() => server.fake.left, PATIENT).toBe(1)
 })

@@ -6,6 +6,9 @@ import { WebSocket } from 'ws'
 import { KEYS, silent } from './fake.ts'
 import { startServer, type TestServer } from './server.ts'
 
+/** A busy machine is no failure. */
+const PATIENT = { timeout: 20_000 }
+
 let server: TestServer
 beforeEach(async () => {
   server = await startServer()
@@ -51,6 +54,29 @@ test('output arrives whole, between started and ended', async () => {
   expect(got.at(-1)!.kind).toBe(StreamKind.ENDED)
 })
 
+test('a gap is told between what is kept', async () => {
+  server.fake.program = async function* () {
+    yield { stream: 'stdout', data: Buffer.from('ab') }
+    yield { stream: 'stdout', data: Buffer.from('cd'), gap: 10 }
+  }
+  const { got, closed } = dial()
+  expect(await closed).toBe(1000)
+  const { STARTED, STDOUT, GAP, ENDED } = StreamKind
+  expect(got.map(({ kind }) => kind)).toEqual([STARTED, STDOUT, GAP, STDOUT, ENDED])
+  expect(JSON.parse(got[2]!.payload.toString())).toEqual({ offset: 12 })
+})
+
+test('a viewer may begin near the end', async () => {
+  server.fake.kept = 11
+  server.fake.program = async function* () {
+    yield { stream: 'stdout', data: Buffer.from('hello world') }
+  }
+  const { got, closed } = dial('?tail=5')
+  expect(await closed).toBe(1000)
+  expect(JSON.parse(got[0]!.payload.toString()).offset).toBe(6)
+  expect(outputOf(got).toString()).toBe('world')
+})
+
 test('stdin, its end, sizes and signals reach the program in order', async () => {
   server.fake.program = silent
   const { ws, opened } = dial()
@@ -59,7 +85,7 @@ test('stdin, its end, sizes and signals reach the program in order', async () =>
   ws.send(message(StreamKind.STDIN_CLOSE))
   ws.send(message(StreamKind.RESIZE, '{"cols":100,"rows":30}'))
   ws.send(message(StreamKind.SIGNAL, '{"signal":"SIGINT","scope":"group"}'))
-  await expect.poll(() => server.fake.stdinClosed && server.fake.signals.length).toBe(1)
+  await expect.poll(() => server.fake.stdinClosed && server.fake.signals.length, PATIENT).toBe(1)
   expect(Buffer.concat(server.fake.stdin).toString()).toBe('one two three')
   expect(server.fake.resizes).toEqual([[100, 30]])
   expect(server.fake.signals).toEqual(['SIGINT'])
@@ -73,7 +99,7 @@ test('what was sent before leaving reaches the program', async () => {
   ws.send(message(StreamKind.STDIN, 'last words'))
   ws.close()
   await closed
-  await expect.poll(() => Buffer.concat(server.fake.stdin).toString()).toBe('last words')
+  await expect.poll(() => Buffer.concat(server.fake.stdin).toString(), PATIENT).toBe('last words')
   expect(server.fake.stdinClosed).toBe(false)
 })
 
@@ -85,12 +111,12 @@ test('a program that does not read holds the sender back', async () => {
   await opened
   const piece = message(StreamKind.STDIN, randomBytes(1_000_000))
   for (let sent = 0; sent < 64; sent++) ws.send(piece)
-  await expect.poll(() => ws.bufferedAmount).toBeGreaterThan(1_000_000)
+  await expect.poll(() => ws.bufferedAmount, PATIENT).toBeGreaterThan(1_000_000)
   const held = ws.bufferedAmount
   expect(server.fake.stdin.length).toBe(0)
   expect(held).toBeGreaterThan(32_000_000)
   gate.resolve()
-  await expect.poll(() => server.fake.stdin.length).toBe(64)
+  await expect.poll(() => server.fake.stdin.length, PATIENT).toBe(64)
   ws.terminate()
 })
 
@@ -124,7 +150,7 @@ test('a client that leaves stops the reading', async () => {
   const { ws, opened } = dial()
   await opened
   ws.terminate()
-  await expect.poll(() => server.fake.left).toBe(1)
+  await expect.poll(() => server.fake.left, PATIENT).toBe(1)
 })
 
 test.each([

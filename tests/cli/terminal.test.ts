@@ -35,6 +35,12 @@ _, status = os.waitpid(pid, 0)
 print(json.dumps({'seen': seen.decode(errors='replace'), 'code': os.waitstatus_to_exitcode(status)}))
 `
 
+/** Reads lines until one is "end". */
+const SHARED = 'echo ready; while read line; do echo "got $line"; [ "$line" = end ] && exit 6; done'
+
+/** Ctrl-P Ctrl-Q. */
+const LEAVE = '\u0010\u0011'
+
 async function person(server: TestServer, args: string[], steps: [string, string][] = []) {
   const command = [`${root}/node_modules/.bin/node`, `${root}/packages/cli/src/main.ts`, ...args]
   const { stdout } = await promisify(execFile)('python3', ['-c', PERSON, JSON.stringify(steps), ...command], {
@@ -69,6 +75,42 @@ describe('at a terminal', () => {
     const { seen, code } = await person(server, ['exec', id], [[PROMPT, 'echo $((40+2)); exit 4\n']])
     expect(seen).toContain('42')
     expect(code).toBe(4)
+    await server.cli(['delete', id])
+  })
+
+  test('attach joins a terminal that runs, and leaves it running', async ({ server }) => {
+    const id = (await server.cli(['create'])).stdout.trim()
+    const started = await server.cli(['exec', id, '-d', '-t', '--', 'sh', '-c', SHARED])
+    const shared = started.stdout.trim()
+    expect(
+      await person(
+        server,
+        ['attach', '-it', shared],
+        [
+          ['ready', 'one\n'],
+          ['got one', LEAVE],
+        ],
+      ),
+    ).toMatchObject({ code: 0, seen: expect.stringContaining('which goes on') })
+    const [typing, looking] = await Promise.all([
+      person(server, ['attach', '-t', '--tail', '9', shared], [['got one', 'end\n']]),
+      person(server, ['attach', '-t', shared]),
+    ])
+    expect(typing).toMatchObject({ code: 6, seen: expect.stringContaining('got end') })
+    expect(looking).toMatchObject({ code: 6, seen: expect.stringContaining('got end') })
+    expect(looking.seen).toContain('ready')
+    expect(typing.seen).not.toContain('ready')
+    await server.cli(['delete', id])
+  })
+
+  test('names of files do not control it, and a copy says what it was', async ({ server }) => {
+    const id = (await server.cli(['create'])).stdout.trim()
+    await server.cli(['cp', '-', `${id}:in/\u001b]0;owned\u0007`], { input: 'x' })
+    const { seen } = await person(server, ['fs', 'ls', id, 'in'])
+    expect(seen).toContain('\\x1b]0;owned\\x07')
+    expect(seen).not.toContain('\u001b]0;')
+    const copied = await person(server, ['cp', `${id}:in/\u001b]0;owned\u0007`, '/dev/null'])
+    expect(copied.seen).toContain('1 file, 1 B')
     await server.cli(['delete', id])
   })
 

@@ -1,4 +1,5 @@
-import { cp, mkdir, stat, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { cp, mkdir, readdir, rmdir, stat, writeFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -35,6 +36,18 @@ describe.skipIf(cannotRun)('sandboxes', () => {
     await world.launcher.start(plan)
     expect(await world.ask(plan.id, 'cat /etc/hosts')).toContain(plan.hostname)
     await world.launcher.delete(plan.id)
+  })
+
+  test('start where somebody has tidied the empty cgroups away', async () => {
+    const groups = await readdir('/sys/fs/cgroup', { recursive: false })
+    const mounts = ['/sys/fs/cgroup', ...groups.map((name) => `/sys/fs/cgroup/${name}`)]
+    const mine = mounts.map((path) => `${path}/caisson-${world.program.instance}`).filter(existsSync)
+    expect(mine).not.toEqual([])
+    for (const path of mine) await rmdir(path)
+    const { id } = await world.start()
+    expect(await world.ask(id, 'cat /etc/hosts')).not.toBe('')
+    expect(mine.filter((path) => !existsSync(path))).toEqual([])
+    await world.launcher.delete(id)
   })
 
   test('have an id of their own', async () => {

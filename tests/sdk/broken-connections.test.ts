@@ -3,8 +3,8 @@ import { Client, run, Sandbox } from 'caisson'
 import { expect } from 'vitest'
 import { TestServer, temporaryDirectory, test } from '../fixture.ts'
 
-/** Stands between client and server, and breaks each connection after so many bytes of answer. */
-async function breakingProxy(target: string, path: string, after: () => number) {
+/** Stands between client and server, and breaks each connection after so many bytes of answer, or of both. */
+async function breakingProxy(target: string, path: string, after: () => number, both = false) {
   const sockets = new Set<Socket>()
   let broken = 0
   const server = createServer((client) => {
@@ -18,18 +18,20 @@ async function breakingProxy(target: string, path: string, after: () => number) 
         upstream.destroy()
       })
     }
-    client.pipe(upstream)
-    upstream.on('data', (data) => {
-      left -= data.length
-      if (left > 0) {
-        if (client.write(data)) return
-        upstream.pause()
-        client.once('drain', () => upstream.resume())
-        return
-      }
-      broken++
-      client.destroy()
-    })
+    const relay = (from: Socket, to: Socket, counted: boolean) =>
+      from.on('data', (data) => {
+        if (counted) left -= data.length
+        if (left > 0) {
+          if (to.write(data)) return
+          from.pause()
+          to.once('drain', () => from.resume())
+          return
+        }
+        broken++
+        client.destroy()
+      })
+    relay(client, upstream, both)
+    relay(upstream, client, true)
   })
   await new Promise<void>((resolve) => server.listen(path, resolve))
   return {
@@ -96,4 +98,22 @@ test('a command is followed through the death and rebirth of the server', async 
   expect(restarted).toBeDefined()
   expect(result.stdout).toBe(Array.from({ length: 30 }, (_, i) => `${i + 1}\n`).join(''))
   expect(result.exitCode).toBe(0)
+})
+
+test('an upload in parts arrives whole over connections that break', async ({ server }) => {
+  await using folder = await temporaryDirectory()
+  const path = `${folder.path}/p.sock`
+  let connections = 0
+  // A connection in three is lost almost at once.
+  const after = () => (connections++ % 3 === 0 ? 2000 : 700_000)
+  await using proxy = await breakingProxy(server.socketPath, path, after, true)
+  const client = new Client({ url: `unix://${path}` })
+  await using sandbox = await Sandbox.create({ client: server.client() })
+  const through = await Sandbox.connect(sandbox.id, { client })
+  const bytes = Buffer.from(expected)
+  await through.files.write('f', bytes, { resumable: true, partSize: 1_000_000 })
+  expect(proxy.broken()).toBeGreaterThan(3)
+  expect((await sandbox.files.read('f')).length).toBe(bytes.length)
+  expect(Buffer.from(await sandbox.files.read('f')).equals(bytes)).toBe(true)
+  await client.close()
 })

@@ -25,6 +25,20 @@ test('with fetch and the global WebSocket alone, as in a browser, everything wor
   }
   expect(text).toContain('42')
 
+  const job = await sandbox.jobs.start('echo one; echo two >&2')
+  await job.wait()
+  for await (const line of job.logs({ stream: 'stderr' })) expect(line).toBe('two\n')
+
+  await using watch = await sandbox.files.watch()
+  const options = { resumable: true, partSize: 300_000 }
+  expect((await sandbox.files.write('parts', new Blob([bytes]), options)).size).toBe(bytes.length)
+  for await (const { path } of watch) if (path === 'parts') break
+  const archive = await sandbox.files.download('parts', { format: 'tar' })
+  let size = 0
+  for await (const part of archive) size += part.length
+  expect(size).toBeGreaterThan(bytes.length)
+  expect(archive.skipped).toBeUndefined()
+
   await expect(Sandbox.connect('no-such', { client })).rejects.toMatchObject({ code: 'sandbox_not_found' })
   const stranger = new Client({ apiKey: 'csk_wrong', transport: createFetchTransport(url) })
   await expect(stranger.call('getServer')).rejects.toMatchObject({ code: 'unauthenticated' })

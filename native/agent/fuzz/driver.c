@@ -53,7 +53,7 @@ static void add_seed(const void *bytes, size_t size) {
 static void seed_request(uint8_t type) {
   struct writer writer = {0};
   writer_begin(&writer, type, 0, 7);
-  for (uint8_t tag = FIELD_ID; tag <= FIELD_GROUP; tag++) {
+  for (uint8_t tag = FIELD_ID; tag <= FIELD_PORT; tag++) {
     if (tag % 2)
       writer_string(&writer, tag, tag == FIELD_ARG ? "/bin/sh" : "KEY=value");
     else
@@ -85,12 +85,34 @@ static void seed_start(void) {
   writer_free(&writer);
 }
 
+static void seed_tree(void) {
+  struct writer writer = {0};
+  writer_begin(&writer, FRAME_TREE_WRITE, 0, 3);
+  writer_string(&writer, FIELD_PATH, "base");
+  writer_string(&writer, FIELD_RESUME, "upload-1");
+  writer_u64(&writer, FIELD_DEPTH, 1);
+  writer_u64(&writer, FIELD_CONTENT, 1);
+  writer_u64(&writer, FIELD_PORT, 8080);
+  writer_end(&writer);
+  writer_begin(&writer, FRAME_ENTRY, 0, 3);
+  writer_string(&writer, FIELD_NAME, "a/../b");
+  writer_u64(&writer, FIELD_FILE_TYPE, 0100000);
+  writer_u64(&writer, FIELD_MODE, 0755);
+  writer_u64(&writer, FIELD_MTIME_NS, UINT64_MAX);
+  writer_u64(&writer, FIELD_SIZE, 3);
+  writer_string(&writer, FIELD_LINK, "to");
+  writer_end(&writer);
+  add_seed(writer.data, writer.length);
+  writer_free(&writer);
+}
+
 static void make_seeds(void) {
   static const char passwd[] = "root:x:0:0:root:/root:/bin/bash\nagent:x:1000:1000::/home/agent:/bin/sh\n";
   static const char group[] = "root:x:0:\nagent:x:1000:root,agent\nb:x:12:agent\n";
   seed_start();
   seed_request(FRAME_FILE_WRITE);
   seed_request(FRAME_SIGNAL);
+  seed_tree();
   add_seed(passwd, sizeof passwd - 1);
   add_seed(group, sizeof group - 1);
   add_seed("", 0);

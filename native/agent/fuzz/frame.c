@@ -24,23 +24,37 @@ static void parse_start(const struct frame *frame) {
   start_plan_free(&plan);
 }
 
+static void parse_entry(const struct frame *frame) {
+  struct entry_plan entry;
+  if (entry_plan_parse(frame, &entry)) return;
+  touch(entry.name);
+  touch(entry.link);
+  if (entry.mode > 07777 || entry.size > INT64_MAX) abort();
+  if (entry.mtime.tv_nsec < 0 || entry.mtime.tv_nsec >= 1000000000) abort();
+}
+
 static void parse_payload(const struct frame *frame) {
   struct attach_plan attach;
   struct signal_plan signal;
   struct file_plan file;
   struct winsize size;
+  uint16_t port;
   uint64_t offset;
   const uint8_t *data;
   size_t length;
   parse_start(frame);
+  parse_entry(frame);
   if (!attach_plan_parse(frame, &attach)) touch(attach.id);
   if (!signal_plan_parse(frame, &signal) && (signal.signal < 1 || signal.scope > 2)) abort();
   if (!file_plan_parse(frame, &file)) {
     touch(file.path);
     touch(file.target);
     touch(file.user);
-    if (file.mode > 07777) abort();
+    touch(file.resume);
+    if (strpbrk(file.resume, "/.")) abort();
+    if (file.mode > 07777 || file.offset > INT64_MAX) abort();
   }
+  if (!dial_plan_parse(frame, &port) && !port) abort();
   resize_plan_parse(frame, &size);
   if (bulk_parse(frame, &offset, &data, &length) && length && data + length != frame->payload + frame->length) abort();
 }

@@ -7,6 +7,9 @@ export interface ConnectionOptions {
   dataDir?: string
 }
 
+/** What every verb that speaks to a server may be told. */
+export type CommonFlags = ConnectionOptions & { json?: boolean }
+
 /** The options of every verb that speaks to a server. */
 export function withConnection(command: Command): Command {
   return command

@@ -24,6 +24,31 @@ export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
+/** Something on this machine, and not on the server, stands in the way; the message says all. */
+export class LocalFailure extends Error {
+  override readonly name = 'LocalFailure'
+}
+
+/** What the system said of a local file, as a sentence; anything that is no system error is given back. */
+export function localFailure(error: unknown, path: string): unknown {
+  const { code, message, path: where = path } = error as NodeJS.ErrnoException
+  if (typeof code !== 'string' || error instanceof SandboxError) return error
+  const reason = LOCAL_REASONS[code] ?? message
+  return new LocalFailure(`"${where}" on this machine: ${reason}`, { cause: error })
+}
+
+const LOCAL_REASONS: Record<string, string> = {
+  ENOENT: 'there is no such file or directory',
+  EACCES: 'permission denied',
+  EPERM: 'not permitted',
+  ENOTDIR: 'a part of the path is no directory',
+  EISDIR: 'it is a directory',
+  EEXIST: 'it exists already',
+  ENOSPC: 'no space left',
+  EROFS: 'read-only file system',
+  ENAMETOOLONG: 'the name is too long',
+}
+
 /** An ending that the verb has explained already; nothing more is printed. */
 export class Exit extends Error {
   readonly exitCode: number
@@ -34,11 +59,14 @@ export class Exit extends Error {
   }
 }
 
+/** Codes, in JSON, of failures that no server has told. */
+const OWN_CODES: Record<string, string> = { UsageError: 'usage', LocalFailure: 'local_failure' }
+
 /** Says what failed, on stderr: a sentence, or with `--json` the error's body. Gives the exit code. */
 export function reportFailure(error: unknown, json: boolean): number {
   if (error instanceof Exit) return error.exitCode
   const known = error instanceof SandboxError
-  const code = known ? error.code : error instanceof UsageError ? 'usage' : 'internal'
+  const code = known ? error.code : (OWN_CODES[(error as Error)?.name] ?? 'internal')
   const message = error instanceof Error ? error.message : String(error)
   if (json) {
     const body = known ? error.toJSON() : { error: { code, message, retry: false, details: {} } }
@@ -60,8 +88,15 @@ export function startFailure(error: unknown, json: boolean): Exit {
   return new Exit(EXIT.caisson)
 }
 
+/** An ending as results and records tell it; null where there is none yet. */
+interface Ended {
+  ending: ExecResult['ending'] | null
+  exitCode: number | null
+  signal: string | null
+}
+
 /** The exit code that a command's ending becomes. */
-export function exitCodeOf(result: Pick<ExecResult, 'ending' | 'exitCode' | 'signal'>): number {
+export function exitCodeOf(result: Ended): number {
   switch (result.ending) {
     case 'exited':
       return result.exitCode ?? EXIT.caisson

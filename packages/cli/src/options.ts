@@ -1,6 +1,6 @@
 import { lstatSync, readFileSync } from 'node:fs'
 import { type CreateOptions, type FilesToCreate, type StartOptions, toBase64 } from 'caisson'
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { UsageError } from './failure.ts'
 
 /** What `run` and `create` say of a sandbox, as the parser gives it. */
@@ -81,12 +81,18 @@ export function sandboxOf(flags: SandboxFlags): CreateOptions {
   }) as CreateOptions
 }
 
-/** What `run` and `exec` say of a command. */
-export interface CommandFlags {
+/** What every verb that starts a command says of it. */
+export interface StartFlags {
   user?: string
   cwd?: string
   timeout?: string
   outputLimit?: number
+  outputKeep?: 'head' | 'tail'
+  tag?: string
+}
+
+/** What `run` and `exec` say of a command. */
+export interface CommandFlags extends StartFlags {
   tty?: boolean
   interactive?: boolean
   stdin?: boolean
@@ -95,12 +101,23 @@ export interface CommandFlags {
   json?: boolean
 }
 
-export function withCommandOptions(command: Command): Command {
+export function withStartOptions(command: Command): Command {
   return command
     .option('--user <name>', 'user to run as (default: agent)')
     .option('--cwd <path>', "working directory (default: the user's home)")
     .option('--timeout <duration>', 'end the command after so long, such as 30s or 5m')
     .option('--output-limit <bytes>', 'bytes of output that the server keeps', wholeNumber)
+    .addOption(
+      new Option('--output-keep <end>', 'which end of the output is kept at the limit').choices([
+        'head',
+        'tail',
+      ]),
+    )
+    .option('--tag <name>', 'a name to find it by; need not be unique')
+}
+
+export function withCommandOptions(command: Command): Command {
+  return withStartOptions(command)
     .option('-t, --tty', 'give it a terminal (default: when stdin and stdout are one)')
     .option('--no-tty', 'give it no terminal')
     .option('-i, --interactive', 'send stdin even when it is a terminal')
@@ -109,14 +126,24 @@ export function withCommandOptions(command: Command): Command {
     .option('--timestamps', 'put the time before each line')
 }
 
-export function commandOf(flags: CommandFlags): StartOptions {
-  const { user, cwd, timeout, outputLimit } = flags
-  return defined({ user, cwd, timeout, outputLimit })
+export function commandOf(flags: StartFlags): StartOptions {
+  const { user, cwd, timeout, outputLimit, outputKeep, tag } = flags
+  return defined({ user, cwd, timeout, outputLimit, outputKeep, tag })
 }
 
 /** The members that have a value. */
 export function defined<T extends object>(value: T): { [K in keyof T]?: NonNullable<T[K]> } {
   return Object.fromEntries(Object.entries(value).filter(([, v]) => v !== undefined)) as never
+}
+
+const UNITS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 } as const
+
+/** Milliseconds of a duration such as "30s" or "1h30m", for waits of our own. */
+export function milliseconds(text: string): number {
+  const parts = [...text.matchAll(/(\d+)(ms|[dhms])/g)]
+  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text)
+    throw new InvalidArgumentError('Write a duration such as 500ms, 30s or 1h30m.')
+  return parts.reduce((sum, [, n, unit]) => sum + Number(n) * UNITS[unit as keyof typeof UNITS], 0)
 }
 
 export function wholeNumber(text: string): number {

@@ -67,7 +67,7 @@ async function withTerminal(
     openStdin: true,
     onStarted: (execution: Execution) => {
       interrupts.started(execution)
-      joined = joinTerminal(execution, interrupts.signal)
+      joined = joinTerminal(execution, { signal: interrupts.signal })
       joined.catch(() => {})
     },
     maxBuffer: flags.json ? JSON_BUFFER : 0,

@@ -37,6 +37,16 @@ export function writeAll(stream: NodeJS.WriteStream, data: string | Uint8Array):
   })
 }
 
+/** Writes bytes to stdout as they come, and gives their number. */
+export async function toStdout(body: AsyncIterable<Uint8Array>): Promise<number> {
+  let written = 0
+  for await (const part of body) {
+    await writeAll(process.stdout, part)
+    written += part.length
+  }
+  return written
+}
+
 /**
  * Whether something was piped or redirected to us. A terminal is not, nor is /dev/null; what is inherited and never
  * written does no harm, since reading it does not hold up the end of the command.

@@ -10,6 +10,21 @@ export const styled = (style: Style, text: string): string =>
 export const printable = (text: string): string =>
   stripVTControlCharacters(text).replace(/[\x00-\x1f\x7f-\x9f]/g, '·')
 
+const NOT_SHOWN = /[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+const ESCAPES: Record<string, string> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' }
+
+/**
+ * A name or a value from a sandbox: as it is where a program reads, and with control characters and those that turn
+ * the direction of text written out where a person does.
+ */
+export const shown = (text: string, terminal = process.stdout.isTTY): string =>
+  terminal ? text.replace(NOT_SHOWN, (c) => ESCAPES[c] ?? codeOf(c)) : text
+
+function codeOf(character: string): string {
+  const code = character.charCodeAt(0).toString(16)
+  return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`
+}
+
 /** Rows under a heading, in columns as wide as their widest cell. */
 export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
   const plain = [heading, ...rows].map((row) => row.map(printable))

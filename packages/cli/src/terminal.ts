@@ -8,20 +8,45 @@ export function terminalSize(): TerminalSize {
   return columns > 0 && rows > 0 ? { cols: columns, rows } : DEFAULT_SIZE
 }
 
+/** How a command that nobody waits for is started, so that somebody can attach to its terminal or its stdin later. */
+export function attachable(flags: { tty?: boolean; interactive?: boolean }): {
+  tty?: TerminalSize
+  stdin?: true
+} {
+  if (flags.tty) return { tty: terminalSize(), stdin: true }
+  return flags.interactive ? { stdin: true } : {}
+}
+
+/** Ctrl-P Ctrl-Q: leaves a terminal that was joined, as in docker. */
+const LEAVE = Buffer.from([0x10, 0x11])
+
+export interface JoinOptions {
+  signal: AbortSignal
+  /** Begin so many bytes before the end of the output. */
+  tail?: number | undefined
+  /** Called at Ctrl-P Ctrl-Q, which the program then does not get. */
+  onLeave?: () => void
+}
+
 /**
  * Joins our terminal to an execution's until it ends: keys as they are pressed, sizes as they change. The terminal
  * is put back however this ends.
  */
-export async function joinTerminal(execution: Execution, signal: AbortSignal): Promise<void> {
+export async function joinTerminal(execution: Execution, options: JoinOptions): Promise<void> {
   using _raw = rawMode()
-  const send = (data: Buffer) => void execution.stdin.write(data).catch(() => {})
-  const end = () => void execution.stdin.end().catch(() => {})
+  const { onLeave, ...terminal } = options
+  const send = (data: Buffer) => {
+    if (onLeave && data.includes(LEAVE)) onLeave()
+    else void execution.stdin.write(data).catch(() => {})
+  }
+  // The end of one viewer's keyboard is not the end of a terminal that others may look at.
+  const end = () => (onLeave ? onLeave() : void execution.stdin.end().catch(() => {}))
   const resize = () => void execution.resize(terminalSize()).catch(() => {})
   process.stdin.on('data', send).on('end', end)
   process.on('SIGWINCH', resize)
   try {
     let first = true
-    for await (const { data } of execution.terminal(signal)) {
+    for await (const { data } of execution.terminal(terminal)) {
       if (first) resize()
       first = false
       await writeAll(process.stdout, data)

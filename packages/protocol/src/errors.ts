@@ -144,6 +144,39 @@ export const ERRORS = {
     retry: false,
     message: (d) => `The operation on "${d.path}" failed: ${d.reason}.`,
   }),
+  upload_offset: row<{ path: string; offset: number }>({
+    status: 409,
+    retry: false,
+    message: (d) => `The upload of "${d.path}" holds ${d.offset} bytes. Go on at that offset or below.`,
+  }),
+  checksum_mismatch: row<{ path: string; expected: string; actual: string }>({
+    status: 422,
+    retry: false,
+    message: (d) =>
+      `The SHA-256 of "${d.path}" is ${d.actual}, not ${d.expected}. The file is as it was before; send it again.`,
+  }),
+  archive_refused: row<{ entry: string; reason: string; entries: number }>({
+    status: 422,
+    retry: false,
+    message: (d) =>
+      `The archive was refused at "${d.entry}": ${d.reason}. ${d.entries} entries before it were unpacked and stay.`,
+  }),
+  signature_invalid: row<None>({
+    status: 403,
+    retry: false,
+    message: () => 'The link is not valid, or not any more. Ask its maker for a new one.',
+  }),
+  port_closed: row<{ sandbox: string; port: number; reason: string }>({
+    status: 502,
+    retry: true,
+    message: (d) =>
+      `Nothing answers on port ${d.port} in sandbox ${d.sandbox}: ${d.reason}. Start a program that listens on it.`,
+  }),
+  ssh_key_not_found: row<{ key: string }>({
+    status: 404,
+    retry: false,
+    message: (d) => `SSH key "${d.key}" does not exist. "caisson ssh-keys list" shows the ids.`,
+  }),
   payload_too_large: row<{ limit: number; what: string }>({
     status: 413,
     retry: false,

@@ -37,6 +37,8 @@ export const LIMITS = {
   MAX_PATH: 4096,
   /** Most arguments plus environment entries of one start. */
   MAX_STRINGS: 8192,
+  /** Directories that one recursive watch holds at most. */
+  MAX_WATCHES: 8192,
 } as const
 
 /** Frame types. Requests come from the host, the others from the agent unless a comment says both. */
@@ -77,11 +79,13 @@ export const FrameType = {
   END: 17,
   /** From the host: give up the request of this stream; its temporary files are removed. No answer. */
   CANCEL: 18,
-  /** One directory entry: NAME and the fields of a stat. */
+  /** One entry of a directory or a tree: NAME and the fields of a stat. In TREE_WRITE it comes from the host. Both. */
   ENTRY: 19,
-  /** Request: PATH, USER?, OFFSET?, LENGTH?. Answered by OK (a stat), DATA… (which the host acknowledges), END. Only regular files: others are EINVAL and MESSAGE names the type. */
+  /** Something happened below a watched directory: CHANGE, NAME (relative to it; absent for `overflow`), TARGET (the new name of a `rename`), FILE_TYPE where it is known. */
+  EVENT: 20,
+  /** Request: PATH, USER?, OFFSET?, LENGTH?, RESUME? (what was received of that upload so far, instead of the file). Answered by OK (a stat), DATA… (which the host acknowledges), END. Only regular files: others are EINVAL and MESSAGE names the type. */
   FILE_READ: 32,
-  /** Request: PATH, USER?, MODE?, PARENTS?. Answered by OK, then the host sends DATA… (acknowledged), END; answered by OK (a stat) once a temporary file was renamed into place. A symbolic link is written through. Owned by USER, or by the owner of what root replaces; MODE absent: that of the replaced file, or 0644. */
+  /** Request: PATH, USER?, MODE?, PARENTS?. Answered by OK, then the host sends DATA… (acknowledged), END; answered by OK (a stat) once a temporary file was renamed into place. A symbolic link is written through. Owned by USER, or by the owner of what root replaces; MODE absent: that of the replaced file, or 0644. With RESUME the temporary file is kept when the request ends in any way, and found again by the same PATH, USER and RESUME: the first OK carries OFFSET, how much it holds, and the first DATA has that offset; the host may ask to go on at a lower OFFSET (what is above is cut off; a higher one is EINVAL); at END it is renamed into place when it holds exactly SIZE bytes, else the OK carries OFFSET and no stat. One request at a time goes on with it: others are EBUSY; EEXIST: the name is another user's file. */
   FILE_WRITE: 33,
   /** Request: PATH, USER?, FOLLOW? (1 = what a symbolic link points to). Answered by OK (a stat). */
   FILE_STAT: 34,
@@ -91,12 +95,20 @@ export const FrameType = {
   FILE_MKDIR: 36,
   /** Request: PATH, TARGET, USER?. Replaces a file at TARGET. Answered by OK. */
   FILE_RENAME: 37,
-  /** Request: PATH, USER?, RECURSIVE? (1 = a directory's contents too, else it must be empty). Never follows a symbolic link nor enters another mount. Answered by OK. */
+  /** Request: PATH, USER?, RECURSIVE? (1 = a directory's contents too, else it must be empty), RESUME? (what was received of that upload, instead of the file). Never follows a symbolic link nor enters another mount. Answered by OK. */
   FILE_REMOVE: 38,
   /** Request: PATH, USER?, MODE. Follows symbolic links. Answered by OK. */
   FILE_CHMOD: 39,
   /** Request: PATH, USER?, UID?, GID?. Follows symbolic links. Answered by OK. */
   FILE_CHOWN: 40,
+  /** Request: PATH (a directory), USER?, RECURSIVE?. Answered by OK once it is watched, then EVENT… until CANCEL; nothing is acknowledged. Directories made later below a recursive watch are watched too, and what is in them already is told as `create`. Links are not followed, other mounts and directories that the user may not read not entered, and temporary files of the agent's own not told. What could not be told (the kernel's queue ran over because the host does not read, too many directories) is told as one CHANGE `overflow`, then it goes on. ERROR ends it; the directory's own removal or renaming (that of one above it only once something new has to be found by its path) is told as `remove` with an empty NAME, and END; a change of its mode has an empty NAME, too. */
+  FILE_WATCH: 41,
+  /** Request: PATH? (a directory, made when it is missing, that all names stay beneath, links followed or not; absent: each NAME is a path like that of FILE_WRITE, and a link in the place of a file is written through), USER?. Answered by OK; then the host sends per entry an ENTRY (NAME, FILE_TYPE: S_IFREG, S_IFDIR or S_IFLNK, MODE?, MTIME_NS?, SIZE, LINK) and, for a regular file, DATA of exactly SIZE bytes; then END. With PATH, names that are absolute or have a `..` in them are EINVAL, and what leads out through a link is EXDEV. Missing parents are made; files are replaced atomically (MODE absent: that of the replaced file, or 0644), a file or link replaces whatever is no directory, an existing directory is kept with its mode and time, one that is made gets its own at END. The offset of DATA and ACK counts the payload of ENTRY frames too; ACK comes when a quarter of the window has. Set-user-id and set-group-id bits are dropped. Answered by OK with COUNT (entries), SIZE (bytes of files) and CREATED (absolute paths of directories, as many as fit a frame); or by ERROR whose COUNT says how many entries were completed and NAME which one failed. */
+  TREE_WRITE: 42,
+  /** Request: PATH, USER?, DEPTH? (1 = the directory's own entries; absent: all), CONTENT? (1 = contents too). Answered by OK (a stat of PATH, followed when it is a link), then ENTRY (NAME relative to PATH; that of a regular file at PATH is its last component), directories before what is in them, in the order of their names' bytes; with CONTENT each regular file is followed by DATA of exactly its SIZE (one that shrinks meanwhile is filled up with zeros and counted as skipped). The host acknowledges; offsets count the payload of ENTRY frames too. Links are not followed, other mounts not entered. END carries SKIPPED: entries that could not be read, whose path is too long, or, with CONTENT, that no archive can hold (all but files, directories and links; these are not told). E2BIG: a directory of millions of entries. */
+  TREE_READ: 43,
+  /** Request: PORT. Connects to a TCP port of the sandbox's own loopback, IPv4 first, then IPv6. Answered by OK; then DATA, ACK and END (no more from this side) both ways; after END from both sides the stream is over. DATA may be sent before OK. CANCEL resets. ERROR: ECONNREFUSED and the like, ECONNRESET later. */
+  DIAL: 44,
 } as const
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
@@ -157,8 +169,31 @@ export const Field = {
   OWNER: 36,
   /** Group's name in the sandbox's /etc/group, when it has one. */
   GROUP: 37,
+  /** Name of a resumable upload: letters, digits, `_` and `-`, at most MAX_ID. */
+  RESUME: 38,
+  /** What happened: one of `Change`. */
+  CHANGE: 39,
+  DEPTH: 40,
+  CONTENT: 41,
+  COUNT: 42,
+  SKIPPED: 43,
+  PORT: 44,
 } as const
 export type Field = (typeof Field)[keyof typeof Field]
+
+/** What can happen to a file, as a watch tells it. */
+export const Change = {
+  create: 1,
+  write: 2,
+  remove: 3,
+  /** Within the watched tree; a file that leaves it is told as `remove`, one that comes in as `create`. */
+  rename: 4,
+  /** Mode, owner, times or attributes. */
+  chmod: 5,
+  /** Events were lost: look again. */
+  overflow: 6,
+} as const
+export type Change = keyof typeof Change
 
 export interface Frame {
   type: number

@@ -4,15 +4,20 @@ import {
   ApiKey,
   CreateSandbox,
   DoctorReport,
+  Event,
   Execution,
   Fields,
   FileInfo,
+  Job,
   Runtime,
   Sandbox,
   Scope,
   ServerInfo,
+  SshKey,
   StartExecution,
+  Stats,
   Status,
+  Usage,
 } from './resources.ts'
 
 /**
@@ -23,8 +28,8 @@ export interface Operation {
   summary: string
   /** `METHOD /path`; `{name}` is a path parameter, taken from the input. */
   http: `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /v1/${string}`
-  /** The scope that a key needs. */
-  scope: Scope
+  /** The scope that a key needs; `signature`: no key, the path itself is signed. */
+  scope: Scope | 'signature'
   /** Path parameters. */
   params?: z.ZodObject
   query?: z.ZodObject
@@ -34,8 +39,10 @@ export interface Operation {
   upload?: true
   /** JSON answer; absent: 204. */
   output?: z.ZodType
-  /** Instead of a JSON answer: the execution stream (see stream.ts), raw bytes, or a WebSocket of execution messages. */
-  streams?: 'execution' | 'bytes' | 'websocket'
+  /** Instead of a JSON answer: the execution stream (see stream.ts), a file's bytes, a body of the media type `type`, or a WebSocket of execution messages. */
+  streams?: 'execution' | 'bytes' | 'body' | 'websocket'
+  /** Media type of a streamed body. */
+  type?: string
   status?: 200 | 201 | 204
   /** The operation takes an `Idempotency-Key` header: a repeat returns the first result. */
   idempotent?: true
@@ -50,6 +57,31 @@ const byExecution = z.object({ execution: reference })
 const flag = z.enum(['true', 'false']).transform((v) => v === 'true')
 const count = (fallback: number, max: number) => z.coerce.number().int().min(0).max(max).default(fallback)
 const filesQuery = { path: Fields.filePath, user: Fields.userName.optional() }
+const environment = z.object({ env: z.record(z.string(), z.string()) })
+const byJob = z.object({ id: reference.meta({ description: 'Id or name.' }), job: reference })
+const byUpload = z.object({
+  id: reference.meta({ description: 'Id or name.' }),
+  upload: reference.meta({ description: 'A name for this upload, chosen by the client.' }),
+})
+const permissions = z.coerce
+  .number()
+  .int()
+  .min(0)
+  .max(0o7777)
+  .optional()
+  .meta({ description: 'Permission bits, as a decimal number.' })
+const sha256 = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .optional()
+  .meta({ description: 'SHA-256 of the whole file, hexadecimal; a mismatch leaves the old file.' })
+const tail = z.coerce
+  .number()
+  .int()
+  .min(0)
+  .max(Number.MAX_SAFE_INTEGER)
+  .optional()
+  .meta({ description: 'Begin so many bytes before the end; in place of `offset`.' })
 const page = {
   limit: z.coerce.number().int().min(1).max(100).default(50),
   offset: count(0, Number.MAX_SAFE_INTEGER),
@@ -169,7 +201,14 @@ export const operations = {
     http: 'GET /v1/sandboxes/{id}/executions',
     scope: 'read',
     params: byId,
-    query: z.strictObject({ ...page, direction: z.enum(['asc', 'desc']).default('desc') }),
+    query: z.strictObject({
+      ...page,
+      direction: z.enum(['asc', 'desc']).default('desc'),
+      state: z.enum(['pending', 'running', 'ended']).optional(),
+      kind: z.enum(['command', 'job']).optional(),
+      tag: z.string().optional(),
+      since: z.iso.datetime().optional().meta({ description: 'Created at or after.' }),
+    }),
     output: z.object({ executions: z.array(Execution), total: z.int() }),
     errors: ['sandbox_not_found'],
   }),
@@ -186,7 +225,11 @@ export const operations = {
     http: 'GET /v1/executions/{execution}/output',
     scope: 'read',
     params: byExecution,
-    query: z.strictObject({ offset: count(0, Number.MAX_SAFE_INTEGER), follow: flag.default(true) }),
+    query: z.strictObject({
+      offset: count(0, Number.MAX_SAFE_INTEGER),
+      tail,
+      follow: flag.default(true),
+    }),
     streams: 'execution',
     errors: ['execution_not_found'],
   }),
@@ -222,9 +265,140 @@ export const operations = {
     http: 'GET /v1/executions/{execution}/connect',
     scope: 'exec',
     params: byExecution,
-    query: z.strictObject({ offset: count(0, Number.MAX_SAFE_INTEGER) }),
+    query: z.strictObject({ offset: count(0, Number.MAX_SAFE_INTEGER), tail }),
     streams: 'websocket',
     errors: ['execution_not_found'],
+  }),
+  resizeExecution: define({
+    summary: 'Tell a terminal its size',
+    http: 'POST /v1/executions/{execution}/resize',
+    scope: 'exec',
+    params: byExecution,
+    body: z.strictObject({ cols: z.int().min(1).max(65_535), rows: z.int().min(1).max(65_535) }),
+    status: 204,
+    errors: ['execution_not_found', 'execution_ended', 'agent_lost', 'not_supported'],
+  }),
+  readLogs: define({
+    summary: 'Output as plain text: one stream or both, the last lines, matching lines, with times',
+    http: 'GET /v1/executions/{execution}/logs',
+    scope: 'read',
+    params: byExecution,
+    query: z.strictObject({
+      stream: z.enum(['all', 'stdout', 'stderr']).default('all'),
+      follow: flag.default(false).meta({ description: 'Go on until the execution ends.' }),
+      offset: count(0, Number.MAX_SAFE_INTEGER),
+      tail: z.coerce
+        .number()
+        .int()
+        .min(0)
+        .max(1_000_000)
+        .optional()
+        .meta({ description: 'The last lines only.' }),
+      grep: z
+        .string()
+        .min(1)
+        .max(1024)
+        .optional()
+        .meta({ description: 'Lines that match this RE2 expression.' }),
+      timestamps: flag
+        .default(false)
+        .meta({ description: 'Begin each line with the time it came, RFC 3339.' }),
+    }),
+    streams: 'body',
+    type: 'text/plain; charset=utf-8',
+    errors: ['execution_not_found'],
+  }),
+  createJob: define({
+    summary: 'Start a job: a command in the background that outlives request, client and server',
+    http: 'POST /v1/sandboxes/{id}/jobs',
+    scope: 'exec',
+    params: byId,
+    body: StartExecution,
+    output: Job,
+    status: 201,
+    idempotent: true,
+    errors: [...live, 'command_not_found', 'cannot_start', 'too_many', 'idempotency_conflict'],
+  }),
+  listJobs: define({
+    summary: 'List the jobs of a sandbox',
+    http: 'GET /v1/sandboxes/{id}/jobs',
+    scope: 'read',
+    params: byId,
+    query: z.strictObject({ ...page, direction: z.enum(['asc', 'desc']).default('desc') }),
+    output: z.object({ jobs: z.array(Job), total: z.int() }),
+    errors: ['sandbox_not_found'],
+  }),
+  getJob: define({
+    summary: 'Get a job',
+    http: 'GET /v1/sandboxes/{id}/jobs/{job}',
+    scope: 'read',
+    params: byJob,
+    output: Job,
+    errors: ['sandbox_not_found', 'execution_not_found'],
+  }),
+  stopJob: define({
+    summary: 'Stop a job: SIGTERM, then SIGKILL; stopping an ended one changes nothing',
+    http: 'DELETE /v1/sandboxes/{id}/jobs/{job}',
+    scope: 'exec',
+    params: byJob,
+    query: z.strictObject({ force: flag.default(false).meta({ description: 'SIGKILL at once.' }) }),
+    output: Job,
+    errors: ['sandbox_not_found', 'execution_not_found', 'agent_lost'],
+  }),
+  getEnvironment: define({
+    summary: 'The environment that the next command gets from its sandbox',
+    http: 'GET /v1/sandboxes/{id}/env',
+    scope: 'exec',
+    params: byId,
+    output: environment,
+    errors: ['sandbox_not_found'],
+  }),
+  updateEnvironment: define({
+    summary: 'Set and delete variables: later commands see it, running ones do not',
+    http: 'PATCH /v1/sandboxes/{id}/env',
+    scope: 'exec',
+    params: byId,
+    body: z.strictObject({
+      env: z
+        .record(z.string().min(1).max(256), z.string().max(131_072).nullable())
+        .meta({ description: 'null deletes.' }),
+    }),
+    output: environment,
+    errors: ['sandbox_not_found', 'sandbox_ended', 'conflict'],
+  }),
+  listEvents: define({
+    summary: 'List what happened to a sandbox, oldest first',
+    http: 'GET /v1/sandboxes/{id}/events',
+    scope: 'read',
+    params: byId,
+    query: z.strictObject({
+      ...page,
+      direction: z.enum(['asc', 'desc']).default('asc'),
+      type: z.string().max(64).optional(),
+    }),
+    output: z.object({ events: z.array(Event), total: z.int() }),
+    errors: ['sandbox_not_found'],
+  }),
+  getUsage: define({
+    summary: 'What a sandbox uses now',
+    http: 'GET /v1/sandboxes/{id}/usage',
+    scope: 'read',
+    params: byId,
+    output: Usage,
+    errors: [...live, 'not_supported'],
+  }),
+  getStats: define({
+    summary: 'Sandboxes now, and what they used between two dates',
+    http: 'GET /v1/stats',
+    scope: 'read',
+    query: z.strictObject({
+      start: z.iso.datetime().optional().meta({ description: 'Default: a day before `end`.' }),
+      end: z.iso.datetime().optional().meta({ description: 'Default: now.' }),
+      projectId: z.string().optional(),
+      orgId: z.string().optional(),
+    }),
+    output: Stats,
+    errors: [],
   }),
   readFile: define({
     summary: 'Read a regular file',
@@ -246,18 +420,167 @@ export const operations = {
     params: byId,
     query: z.strictObject({
       ...filesQuery,
-      mode: z.coerce
-        .number()
-        .int()
-        .min(0)
-        .max(0o7777)
-        .optional()
-        .meta({ description: 'Permission bits, as a decimal number.' }),
+      mode: permissions,
       parents: flag.default(true).meta({ description: 'Make missing parent directories.' }),
+      sha256,
     }),
     upload: true,
     output: FileInfo.extend({ directoriesCreated: z.array(z.string()) }),
+    errors: [...fileErrors, 'no_space', 'checksum_mismatch'],
+  }),
+  writeFiles: define({
+    summary: 'Write many small files in one request, each atomically',
+    http: 'POST /v1/sandboxes/{id}/files/batch',
+    scope: 'exec',
+    params: byId,
+    body: z.strictObject({
+      files: z
+        .array(
+          z.strictObject({
+            path: Fields.filePath,
+            content: z.string(),
+            encoding: z.enum(['utf8', 'base64']).default('utf8'),
+            mode: z.int().min(0).max(0o7777).optional(),
+          }),
+        )
+        .min(1)
+        .max(10_000),
+      user: Fields.userName.optional(),
+    }),
+    output: z.object({ files: z.int(), bytes: z.int(), directoriesCreated: z.array(z.string()) }),
     errors: [...fileErrors, 'no_space'],
+  }),
+  putUpload: define({
+    summary: 'Send a part of a resumable upload; with its last byte the file takes its place',
+    http: 'PUT /v1/sandboxes/{id}/files/uploads/{upload}',
+    scope: 'exec',
+    params: byUpload,
+    query: z.strictObject({
+      ...filesQuery,
+      offset: count(0, Number.MAX_SAFE_INTEGER).meta({ description: 'Of the first byte sent.' }),
+      size: z.coerce.number().int().min(0).meta({ description: 'Bytes of the whole file.' }),
+      mode: permissions,
+      parents: flag.default(true),
+      sha256,
+    }),
+    upload: true,
+    output: z.object({
+      offset: z.int().meta({ description: 'Bytes that are kept.' }),
+      complete: z.boolean(),
+      file: FileInfo.nullable(),
+      directoriesCreated: z.array(z.string()),
+    }),
+    errors: [...fileErrors, 'no_space', 'checksum_mismatch', 'upload_offset'],
+  }),
+  getUpload: define({
+    summary: 'How much of a resumable upload is kept',
+    http: 'GET /v1/sandboxes/{id}/files/uploads/{upload}',
+    scope: 'exec',
+    params: byUpload,
+    query: z.strictObject({ ...filesQuery }),
+    output: z.object({ offset: z.int() }),
+    errors: fileErrors,
+  }),
+  deleteUpload: define({
+    summary: 'Give up a resumable upload; the file stays as it was',
+    http: 'DELETE /v1/sandboxes/{id}/files/uploads/{upload}',
+    scope: 'exec',
+    params: byUpload,
+    query: z.strictObject({ ...filesQuery }),
+    status: 204,
+    errors: fileErrors,
+  }),
+  checksumFile: define({
+    summary: 'Digest of a file',
+    http: 'GET /v1/sandboxes/{id}/files/checksum',
+    scope: 'exec',
+    params: byId,
+    query: z.strictObject({
+      ...filesQuery,
+      algorithm: z.enum(['sha256', 'sha512', 'sha1', 'md5']).default('sha256'),
+    }),
+    output: z.object({ algorithm: z.string(), digest: z.string(), size: z.int() }),
+    errors: fileErrors,
+  }),
+  downloadArchive: define({
+    summary: 'A directory or file as an archive, made while it is sent; links stay links',
+    http: 'GET /v1/sandboxes/{id}/files/archive',
+    scope: 'exec',
+    params: byId,
+    query: z.strictObject({
+      path: Fields.filePath.default('.'),
+      user: Fields.userName.optional(),
+      format: z.enum(['tar.gz', 'tar', 'zip']).default('tar.gz'),
+    }),
+    streams: 'body',
+    type: 'application/octet-stream',
+    errors: fileErrors,
+  }),
+  uploadArchive: define({
+    summary: 'Unpack an archive below a directory; nothing of it gets out of that directory',
+    http: 'POST /v1/sandboxes/{id}/files/archive',
+    scope: 'exec',
+    params: byId,
+    query: z.strictObject({
+      path: Fields.filePath.default('.').meta({ description: 'The directory, made when it is missing.' }),
+      user: Fields.userName.optional(),
+      format: z
+        .enum(['auto', 'tar.gz', 'tar', 'zip'])
+        .default('auto')
+        .meta({ description: 'auto: by the first bytes.' }),
+    }),
+    upload: true,
+    output: z.object({
+      files: z.int(),
+      directories: z.int(),
+      links: z.int(),
+      bytes: z.int(),
+    }),
+    errors: [...fileErrors, 'no_space', 'archive_refused'],
+  }),
+  watchFiles: define({
+    summary: 'Changes below a directory, one JSON object a line, from a first `{"type":"ready"}` on',
+    http: 'GET /v1/sandboxes/{id}/files/watch',
+    scope: 'exec',
+    params: byId,
+    query: z.strictObject({ ...filesQuery, recursive: flag.default(false) }),
+    streams: 'body',
+    type: 'application/x-ndjson',
+    errors: fileErrors,
+  }),
+  signFile: define({
+    summary: 'A link that lets whoever has it read or write one file until it expires',
+    http: 'POST /v1/sandboxes/{id}/files/sign',
+    scope: 'exec',
+    params: byId,
+    body: z.strictObject({
+      ...filesQuery,
+      operation: z.enum(['read', 'write']),
+      ttl: Fields.duration.optional().meta({ description: 'Default 1h, at most 7d.' }),
+    }),
+    output: z.object({
+      path: z.string().meta({ description: 'To append to the address of this server.' }),
+      url: z.string().nullable().meta({ description: 'null: the server does not listen on TCP.' }),
+      expiresAt: z.iso.datetime(),
+    }),
+    errors: ['sandbox_not_found', 'sandbox_ended'],
+  }),
+  readSigned: define({
+    summary: 'Read the file of a signed link',
+    http: 'GET /v1/signed/{token}',
+    scope: 'signature',
+    params: z.object({ token: z.string().max(8192) }),
+    streams: 'bytes',
+    errors: ['signature_invalid', ...fileErrors],
+  }),
+  writeSigned: define({
+    summary: 'Write the file of a signed link, atomically',
+    http: 'PUT /v1/signed/{token}',
+    scope: 'signature',
+    params: z.object({ token: z.string().max(8192) }),
+    upload: true,
+    output: z.object({ bytes: z.int() }),
+    errors: ['signature_invalid', ...fileErrors, 'no_space'],
   }),
   statFile: define({
     summary: 'Describe a file, directory or link',
@@ -273,7 +596,17 @@ export const operations = {
     http: 'GET /v1/sandboxes/{id}/files',
     scope: 'exec',
     params: byId,
-    query: z.strictObject({ path: Fields.filePath.default('.'), user: Fields.userName.optional() }),
+    query: z.strictObject({
+      path: Fields.filePath.default('.'),
+      user: Fields.userName.optional(),
+      depth: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(100)
+        .default(1)
+        .meta({ description: 'How deep: 1 is the directory alone.' }),
+    }),
     output: z.object({ files: z.array(FileInfo) }),
     errors: fileErrors,
   }),
@@ -381,6 +714,36 @@ export const operations = {
     params: z.object({ key: reference }),
     status: 204,
     errors: ['key_not_found'],
+  }),
+  addSshKey: define({
+    summary: 'Let the owner of a public key in by SSH; one that is known already is given back',
+    http: 'POST /v1/ssh-keys',
+    scope: 'admin',
+    body: z.strictObject({
+      publicKey: z
+        .string()
+        .max(16_384)
+        .meta({ description: 'A line of a .pub file: type, base64, comment.' }),
+      name: z.string().min(1).max(128).optional().meta({ description: 'Default: the comment.' }),
+    }),
+    output: SshKey,
+    status: 201,
+    errors: [],
+  }),
+  listSshKeys: define({
+    summary: 'List SSH keys',
+    http: 'GET /v1/ssh-keys',
+    scope: 'admin',
+    output: z.object({ keys: z.array(SshKey) }),
+    errors: [],
+  }),
+  deleteSshKey: define({
+    summary: 'Remove an SSH key; sessions that it opened go on',
+    http: 'DELETE /v1/ssh-keys/{key}',
+    scope: 'admin',
+    params: z.object({ key: z.string().max(128).meta({ description: 'Id or fingerprint.' }) }),
+    status: 204,
+    errors: ['ssh_key_not_found'],
   }),
 } as const satisfies Record<string, Operation>
 

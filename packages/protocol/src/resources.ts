@@ -183,11 +183,18 @@ export const Execution = z
   .object({
     id: z.string(),
     sandboxId: z.string(),
+    kind: z.enum(['command', 'job']),
+    tag: z.string().nullable().meta({ description: 'A name that its starter chose; need not be unique.' }),
     state: z.enum(['pending', 'running', 'ended']),
+    pid: z.int().nullable().meta({ description: 'Of the leader, as the sandbox sees it.' }),
     argv: z.array(z.string()),
     cwd: z.string().nullable(),
     user: z.string().nullable(),
     tty: z.boolean(),
+    terminal: z
+      .object({ cols: z.int(), rows: z.int() })
+      .nullable()
+      .meta({ description: 'The size that was asked for last, by whichever viewer.' }),
     ending: ExecutionEnding.nullable(),
     exitCode: z.int().nullable(),
     signal: z
@@ -199,7 +206,8 @@ export const Execution = z
       .int()
       .meta({ description: 'Processes of the sandbox that the kernel killed for memory while this ran.' }),
     outputBytes: z.int(),
-    outputTruncated: z.boolean(),
+    outputStart: z.int().meta({ description: 'Offset of the first byte that is kept.' }),
+    outputTruncated: z.boolean().meta({ description: 'Some of the output is not kept.' }),
     timeoutMs: z.int().nullable(),
     durationMs: z.number().nullable(),
     cpuUsec: z.int().nullable(),
@@ -233,10 +241,91 @@ export const StartExecution = z
       .int()
       .min(0)
       .optional()
-      .meta({ description: 'Bytes of output kept; later output is dropped and told by outputTruncated.' }),
+      .meta({ description: 'Bytes of output kept; what goes is told by outputTruncated.' }),
+    outputKeep: z
+      .enum(['head', 'tail'])
+      .optional()
+      .meta({ description: 'Which end is kept at the limit. Default: head; for jobs and terminals, tail.' }),
+    tag: z.string().min(1).max(256).optional(),
   })
   .meta({ id: 'StartExecution' })
 export type StartExecution = z.input<typeof StartExecution>
+
+export const JobStatus = z.enum(['pending', 'running', 'completed', 'failed', 'cancelled']).meta({
+  id: 'JobStatus',
+  description:
+    'completed: exit code 0; cancelled: it was asked to end; failed: any other ending, told by `ending`.',
+})
+export type JobStatus = z.infer<typeof JobStatus>
+
+export const Job = Execution.extend({ status: JobStatus }).meta({
+  id: 'Job',
+  description: 'An execution in the background, without a time limit unless one is given.',
+})
+export type Job = z.infer<typeof Job>
+
+export const Event = z
+  .object({
+    id: z.string(),
+    sandboxId: z.string(),
+    type: z.string().meta({ description: 'Such as "create", "lifecycle:started", "env", "destroy".' }),
+    payload: z.record(z.string(), z.unknown()),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: 'Event' })
+export type Event = z.infer<typeof Event>
+
+export const Usage = z
+  .object({
+    memoryBytes: z.int(),
+    memoryLimitBytes: z.int(),
+    cpuUsec: z.int().meta({ description: 'CPU time since the sandbox started, in microseconds.' }),
+    cpuMillis: z.int().meta({ description: 'The limit, in thousandths of a CPU.' }),
+    pids: z.int(),
+    pidsLimit: z.int(),
+    oomKills: z.int(),
+    sampledAt: z.iso.datetime(),
+  })
+  .meta({ id: 'Usage' })
+export type Usage = z.infer<typeof Usage>
+
+export const Stats = z
+  .object({
+    start: z.iso.datetime(),
+    end: z.iso.datetime(),
+    totalActive: z.int().meta({ description: 'Sandboxes that live now, whatever the dates.' }),
+    running: z.int(),
+    idle: z.int(),
+    creating: z.int(),
+    totalExecutions: z.int().meta({ description: 'Between the dates, like all that follow.' }),
+    totalCpuTimeMs: z.int(),
+    totalMemoryByteSec: z.number().meta({ description: 'Memory in use times time, sampled every minute.' }),
+    totalNetworkEgressBytes: z.int(),
+  })
+  .meta({ id: 'Stats' })
+export type Stats = z.infer<typeof Stats>
+
+export const SshKey = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    type: z.string(),
+    fingerprint: z.string().meta({ description: '"SHA256:…", as ssh-keygen -l shows it.' }),
+    publicKey: z.string(),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: 'SshKey' })
+export type SshKey = z.infer<typeof SshKey>
+
+export const FileChange = z
+  .object({
+    type: z.enum(['create', 'write', 'remove', 'rename', 'chmod', 'overflow']),
+    path: z.string().meta({ description: 'Relative to the watched directory; empty: that itself.' }),
+    target: z.string().nullable().meta({ description: 'The new path of a rename.' }),
+    fileType: z.enum(['file', 'directory', 'symlink', 'other']).nullable(),
+  })
+  .meta({ id: 'FileChange', description: 'overflow: changes were lost; look again.' })
+export type FileChange = z.infer<typeof FileChange>
 
 export const FileInfo = z
   .object({
@@ -276,6 +365,16 @@ export const ServerInfo = z
     pid: z.int(),
     startedAt: z.iso.datetime(),
     sandboxes: z.int(),
+    url: z.string().nullable().meta({ description: 'Where it listens for requests over TCP.' }),
+    ssh: z
+      .object({
+        host: z.string(),
+        port: z.int(),
+        hostKey: z.string().meta({ description: 'As in a known_hosts file, without the host.' }),
+        fingerprint: z.string(),
+      })
+      .nullable()
+      .meta({ description: 'null: the SSH server is off.' }),
   })
   .meta({ id: 'ServerInfo' })
 export type ServerInfo = z.infer<typeof ServerInfo>

@@ -3,7 +3,7 @@
  *
  * `Accept: application/x-ndjson` (the default, for people with curl): one JSON object a line,
  * `{"type":"started","execution":…}`, `{"type":"stdout"|"stderr","offset":n,"data":"…"}` (`"encoding":"base64"` when the
- * bytes are not UTF-8), `{"type":"ended","execution":…}`, or `{"type":"error","error":…}`; `{"type":"ping"}` when quiet.
+ * bytes are not UTF-8), `{"type":"ended","execution":…}`, or `{"type":"error","error":…}`; `{"type":"gap","offset":n}` where output is not kept any more; `{"type":"ping"}` when quiet.
  *
  * `Accept: application/vnd.caisson.stream`: records of u8 kind, u32 little-endian length, payload; kinds below.
  *
@@ -29,6 +29,8 @@ export const StreamKind = {
   ENDED: 4,
   /** Payload: JSON, an error body; the last record. */
   ERROR: 5,
+  /** Payload: JSON, `{"offset": number}`: what was before it is not kept any more; the stream goes on at this offset. */
+  GAP: 6,
   /** Client, WebSocket: bytes for stdin. */
   STDIN: 16,
   /** Client, WebSocket: end of stdin. */

@@ -2,7 +2,7 @@ import { SandboxError } from '@caisson/protocol/errors'
 import { STREAM_TYPE } from '@caisson/protocol/stream'
 import type { InputOf, OperationName, OutputOf } from './contract.ts'
 import { hasNode, readEnvironment } from './environment.ts'
-import { pause } from './follow.ts'
+import { type From, pause } from './follow.ts'
 import { parseSocketMessage, RecordReader, type StreamRecord } from './records.ts'
 import { buildRequest } from './request.ts'
 import type { Body, Channel, Transport, TransportRequest, TransportResponse } from './transport/transport.ts'
@@ -26,19 +26,36 @@ export interface ClientOptions {
   transport?: Transport | undefined
 }
 
+/** Of every call. */
 export interface CallOptions {
   signal?: AbortSignal | undefined
   /** Makes a repeated request return the first one's result. Chosen by the SDK where it repeats by itself. */
   idempotencyKey?: string | undefined
 }
 
-interface OpenOptions extends CallOptions {
+/** Of a call that sends bytes. */
+interface UploadOptions extends CallOptions {
+  /** Bytes of the body, where they are known: it then travels without a frame around each piece. */
+  length?: number | undefined
+}
+
+/** Of a call whose answer is read as it comes. */
+interface OpenOptions extends UploadOptions {
   upload?: Body | undefined
   accept?: string | undefined
 }
 
 /** Beside reading: operations of which a second has no effect beyond the first's. */
-const REPEATABLE = new Set<OperationName>(['writeFile', 'deleteSandbox', 'changeMode', 'changeOwner'])
+const REPEATABLE = new Set<OperationName>([
+  'writeFile',
+  'writeFiles',
+  'deleteSandbox',
+  'changeMode',
+  'changeOwner',
+  'stopJob',
+  'updateEnvironment',
+  'resizeExecution',
+])
 
 /** Milliseconds before each new try of a request whose repetition changes nothing. */
 const RETRY_DELAYS = [50, 200, 800]
@@ -89,8 +106,11 @@ export class Client {
    * ```ts
    * import { Client } from 'caisson'
    *
-   * const { keys } = await new Client().call('listKeys')
+   * const client = new Client()
+   * const { keys } = await client.call('listKeys')
    * console.log(keys.map((key) => key.name))
+   * console.log(await client.call('getStats', { start: '2026-01-01T00:00:00Z' }))
+   * console.log((await client.call('listSshKeys')).keys.length)
    * ```
    * @throws SandboxError any code of the operation, `server_unreachable`, `connection_lost`, `aborted`
    */
@@ -110,18 +130,29 @@ export class Client {
     )
   }
 
+  /** Calls an operation that takes bytes. */
+  async upload<N extends OperationName>(
+    operation: N,
+    input: InputOf<N>,
+    body: Body,
+    options: UploadOptions = {},
+  ): Promise<OutputOf<N>> {
+    return (await readJson(await this.open(operation, input, { ...options, upload: body }))) as OutputOf<N>
+  }
+
   /** Calls an operation and gives the answer's bytes. Callers read them to the end or leave the loop. */
   async open<N extends OperationName>(
     operation: N,
     input: InputOf<N>,
     options: OpenOptions = {},
   ): Promise<TransportResponse> {
-    const { upload, accept, idempotencyKey, signal } = options
+    const { upload, length, accept, idempotencyKey, signal } = options
     const headers = this.#headers({
       ...(accept !== undefined && { accept }),
       ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
     })
-    const request = buildRequest(operation, input as Record<string, unknown>, headers, upload)
+    const built = buildRequest(operation, input as Record<string, unknown>, headers, upload)
+    const request = length === undefined ? built : { ...built, length }
     const repeatable = idempotencyKey !== undefined || request.method === 'GET' || REPEATABLE.has(operation)
     return this.#send(request, repeatable && isWhole(upload), signal)
   }
@@ -139,11 +170,11 @@ export class Client {
   /** Opens a WebSocket to an execution: the parsed records, and the channel to answer on. */
   async socket(
     execution: string,
-    offset: number,
+    from: From,
     signal?: AbortSignal,
   ): Promise<{ channel: Channel; records: AsyncIterable<StreamRecord[]> }> {
     const transport = await this.#transport
-    const { path } = buildRequest('connectExecution', { execution, offset }, {})
+    const { path } = buildRequest('connectExecution', { execution, ...from }, {})
     const channel = await transport.connect(path, this.#apiKey, signal)
     return { channel, records: parseSocket(channel) }
   }

@@ -35,6 +35,15 @@ describe('collected output', () => {
     expect(collector.truncated).toBe(true)
   })
 
+  test('goes on after what the server does not keep, and says so', () => {
+    const collector = new Collector(100)
+    collector.add(chunk('stdout', 'ab'))
+    collector.gap()
+    collector.add(chunk('stdout', 'cd'))
+    expect(texts(collector)[0]).toBe('abcd')
+    expect(collector.truncated).toBe(true)
+  })
+
   test('counts changes between the streams, which cost memory too', () => {
     const collector = new Collector(1000)
     for (let i = 0; i < 1000; i++) collector.add(chunk(i % 2 === 0 ? 'stdout' : 'stderr', 'x'))

@@ -17,25 +17,36 @@ export class Collector {
   #cost = 0
   /** Lengths of stdout, stderr, stdout, stderr … in turn. */
   readonly #segments: number[] = [0]
-  truncated = false
+  #full = false
+  #gaps = false
 
   constructor(limit: number) {
     this.#limit = limit
   }
 
   add({ stream, data }: OutputChunk): void {
-    if (this.truncated) return
+    if (this.#full) return
     const wanted = stream === 'stdout' ? 0 : 1
     if ((this.#segments.length - 1) % 2 !== wanted) {
       this.#segments.push(0)
       this.#cost += SEGMENT_COST
     }
     const room = Math.max(0, this.#limit - this.#cost)
-    this.truncated = data.length > room
-    const kept = this.truncated ? data.subarray(0, room) : data
+    this.#full = data.length > room
+    const kept = this.#full ? data.subarray(0, room) : data
     this.#segments[this.#segments.length - 1]! += kept.length
     this.#cost += kept.length
     this.#copy(kept)
+  }
+
+  /** Output is missing here: the server does not keep it any more. What comes after it is kept. */
+  gap(): void {
+    this.#gaps = true
+  }
+
+  /** Whether output is missing: beyond the limit, or in a gap. */
+  get truncated(): boolean {
+    return this.#full || this.#gaps
   }
 
   /** All bytes, or those of one stream. */

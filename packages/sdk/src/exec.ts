@@ -1,8 +1,9 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { StartExecution } from '@caisson/protocol/resources'
 import type { Client } from './client.ts'
-import { attachStream, collect, Execution, type OutputOptions, type TerminalSize } from './execution.ts'
+import { attachStream, Execution, type TerminalSize } from './execution.ts'
 import { type Followed, follow, type OpenStream } from './follow.ts'
+import { collect, type OutputOptions } from './output.ts'
 import { ExecResult, type ResourcesGranted } from './result.ts'
 import { inlineInput, pumpStdin, type Source } from './stdin.ts'
 
@@ -21,10 +22,15 @@ export interface StartOptions {
   timeout?: string | number | undefined
   /** Bytes of output that the server keeps; the rest is dropped. */
   outputLimit?: number | undefined
+  /** Which end of the output is kept at the limit. Default: "head"; for jobs and terminals "tail". */
+  outputKeep?: 'head' | 'tail' | undefined
+  /** A name to find it by, for `attach()` and `executions()`; need not be unique. */
+  tag?: string | undefined
   /** Gives the program a terminal of this size; stdout and stderr are then one stream. */
   tty?: TerminalSize | undefined
 }
 
+/** How a command is run to its end. */
 export interface ExecOptions extends StartOptions, OutputOptions {
   /** Called once, with a handle, as soon as the command runs. */
   onStarted?: ((execution: Execution) => void) | undefined
@@ -41,7 +47,7 @@ const ABORT_DEADLINE = 5000
 
 /** What a server is told of a command. */
 export function startBody(command: Command, options: StartOptions): StartExecution {
-  const { cwd, env, user, timeout, outputLimit, tty } = options
+  const { cwd, env, user, timeout, outputLimit, outputKeep, tag, tty } = options
   return {
     argv: typeof command === 'string' ? ['/bin/sh', '-c', command] : [...command],
     ...(cwd !== undefined && { cwd }),
@@ -49,6 +55,8 @@ export function startBody(command: Command, options: StartOptions): StartExecuti
     ...(user !== undefined && { user }),
     ...(timeout !== undefined && { timeout }),
     ...(outputLimit !== undefined && { outputLimit }),
+    ...(outputKeep !== undefined && { outputKeep }),
+    ...(tag !== undefined && { tag }),
     ...(tty !== undefined && { tty }),
   }
 }
@@ -62,6 +70,7 @@ export function execBody(command: Command, options: ExecOptions): { body: StartE
   return inline ? { body: { ...body, ...inline } } : { body: { ...body, stdin: true }, pump: options.stdin }
 }
 
+/** How a command gets its sandbox. */
 export interface Launch {
   /** Opens the stream that starts the command. */
   first: (body: StartExecution, signal: AbortSignal) => ReturnType<OpenStream>
@@ -85,10 +94,10 @@ export async function execute(
   const { body, pump } = execBody(command, options)
   const life = new Life(client, launch.leavingEnds)
   let resources: ReturnType<Launch['resources']> = null
-  const open: OpenStream = (execution, offset) =>
+  const open: OpenStream = (execution, from) =>
     execution === undefined
       ? launch.first(body, life.signal)
-      : attachStream(client, execution, life.signal)(execution, offset)
+      : attachStream(client, execution, life.signal)(execution, from)
   const followed = life.watch(follow(open, { offset: 0, repeatable: launch.repeatable }, life.signal))
   const collected = collect(followed, options, (execution) => {
     life.started(execution.id)

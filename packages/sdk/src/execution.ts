@@ -2,27 +2,11 @@ import { SandboxError } from '@caisson/protocol/errors'
 import type { Execution as ExecutionInfo } from '@caisson/protocol/resources'
 import { StreamKind } from '@caisson/protocol/stream'
 import type { CallOptions, Client } from './client.ts'
-import { Collector } from './collect.ts'
-import { type Followed, follow, type OpenStream, type OutputChunk } from './follow.ts'
+import { type Followed, type From, follow, type OpenStream, type OutputChunk } from './follow.ts'
+import { collect, type OutputOptions } from './output.ts'
 import { ExecResult, type ResourcesGranted } from './result.ts'
 import { bytesOf, pumpStdin, type Source, writeStdin } from './stdin.ts'
 import type { Channel } from './transport/transport.ts'
-
-/** Where output goes while it comes. A callback that returns a promise slows the program until it settles. */
-export interface OutputOptions {
-  /** Text of stdout; characters that are split between pieces are joined. */
-  onStdout?: ((text: string) => void | Promise<void>) | undefined
-  onStderr?: ((text: string) => void | Promise<void>) | undefined
-  /** Every piece of both streams, as bytes, in the order in which they came. */
-  onOutput?: ((chunk: OutputChunk) => void | Promise<void>) | undefined
-  /**
-   * Bytes of output that the result keeps in memory; default 64 MiB. What comes later still reaches the callbacks,
-   * stays readable on the server, and is told by `outputTruncated`; the command is not ended.
-   */
-  maxBuffer?: number | undefined
-}
-
-const MAX_BUFFER = 64 * 1_048_576
 
 /** Terminal size in characters. */
 export interface TerminalSize {
@@ -30,44 +14,30 @@ export interface TerminalSize {
   rows: number
 }
 
+/** Which part of the output is read as text, and how. */
+export interface LogOptions extends CallOptions {
+  /** Default: both streams, in the order in which they came. */
+  stream?: 'all' | 'stdout' | 'stderr' | undefined
+  /** Go on until the execution ends; default false. */
+  follow?: boolean | undefined
+  /** First byte of the output; default 0. */
+  offset?: number | undefined
+  /** The last lines only. */
+  tail?: number | undefined
+  /** Lines that match this RE2 expression. */
+  grep?: string | undefined
+  /** Begin each line with the time at which it came, RFC 3339. */
+  timestamps?: boolean | undefined
+}
+
+/** How a terminal is connected. */
+export interface TerminalOptions {
+  /** Begin so many bytes before the end of the output; default: at the handle's own place. */
+  tail?: number | undefined
+  signal?: AbortSignal | undefined
+}
+
 export type KillScope = 'leader' | 'group' | 'tree'
-
-/** Reads a followed execution to its end. */
-export async function collect(
-  followed: AsyncIterable<Followed[]>,
-  options: OutputOptions,
-  onStarted?: (execution: ExecutionInfo) => void,
-): Promise<{ execution: ExecutionInfo; output: Collector }> {
-  const output = new Collector(options.maxBuffer ?? MAX_BUFFER)
-  const stdout = textSink(options.onStdout)
-  const stderr = textSink(options.onStderr)
-  let execution: ExecutionInfo | undefined
-  for await (const batch of followed) {
-    for (const item of batch) {
-      if (item.type === 'output') {
-        output.add(item.chunk)
-        await options.onOutput?.(item.chunk)
-        await (item.chunk.stream === 'stdout' ? stdout : stderr)?.(item.chunk.data)
-      } else {
-        execution = item.execution
-        if (item.type === 'started') onStarted?.(item.execution)
-      }
-    }
-  }
-  await stdout?.()
-  await stderr?.()
-  return { execution: execution!, output }
-}
-
-/** Decodes pieces of one stream; called without bytes at the end. */
-function textSink(write: OutputOptions['onStdout']): ((data?: Uint8Array) => Promise<void>) | undefined {
-  if (!write) return undefined
-  const decoder = new TextDecoder()
-  return async (data) => {
-    const text = data ? decoder.decode(data, { stream: true }) : decoder.decode()
-    if (text) await write(text)
-  }
-}
 
 /**
  * A command that runs in a sandbox, or has run. It goes on whatever happens to this handle; its output is kept on
@@ -87,15 +57,21 @@ export class Execution implements AsyncIterable<OutputChunk> {
   /** The record as it was when this handle was made or last refreshed. */
   info: ExecutionInfo
   readonly #client: Client
-  readonly #offset: number
+  readonly #from: From
   readonly #resources: ResourcesGranted | null
+  /** Of the terminal that was connected last. */
   #channel: Channel | undefined
 
-  constructor(client: Client, info: ExecutionInfo, resources: ResourcesGranted | null, offset = 0) {
+  constructor(
+    client: Client,
+    info: ExecutionInfo,
+    resources: ResourcesGranted | null,
+    from: From = { offset: 0 },
+  ) {
     this.#client = client
     this.info = info
     this.#resources = resources
-    this.#offset = offset
+    this.#from = from
   }
 
   get id(): string {
@@ -106,7 +82,20 @@ export class Execution implements AsyncIterable<OutputChunk> {
     return this.info.sandboxId
   }
 
-  /** Output from the handle's offset to the end of the command. Leaving the loop does not end the command. */
+  /** Of the leader, as the sandbox sees it; null before it runs. */
+  get pid(): number | null {
+    return this.info.pid
+  }
+
+  /** The name that its starter gave it. */
+  get tag(): string | null {
+    return this.info.tag
+  }
+
+  /**
+   * Output from the handle's offset to the end of the command; where `offset` jumps, the server does not keep what was
+   * between. Leaving the loop does not end the command.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<OutputChunk, void, undefined> {
     for await (const batch of this.#follow())
       for (const item of batch) if (item.type === 'output') yield item.chunk
@@ -163,7 +152,8 @@ export class Execution implements AsyncIterable<OutputChunk> {
 
   /**
    * Connects a terminal: the output is then read through the same WebSocket that carries stdin and sizes, which is
-   * what a person at a keyboard wants. A broken connection is made again.
+   * what a person at a keyboard wants. A broken connection is made again. Several may be connected at once: each gets
+   * all output, and what any of them types reaches the program.
    *
    * @example
    * ```ts
@@ -178,55 +168,79 @@ export class Execution implements AsyncIterable<OutputChunk> {
    * await done
    * ```
    */
-  async *terminal(signal?: AbortSignal): AsyncGenerator<OutputChunk, void, undefined> {
-    const open: OpenStream = async (_, offset) => {
-      const { channel, records } = await this.#client.socket(this.id, offset, signal)
+  async *terminal(options: TerminalOptions = {}): AsyncGenerator<OutputChunk, void, undefined> {
+    const { signal, tail } = options
+    const from: From = tail === undefined ? this.#from : { tail }
+    let mine: Channel | undefined
+    const open: OpenStream = async (_, place) => {
+      const { channel, records } = await this.#client.socket(this.id, place, signal)
+      mine = channel
       this.#channel = channel
       return records
     }
-    const stop = () => this.#channel?.close()
+    const stop = () => mine?.close()
     signal?.addEventListener('abort', stop)
     try {
-      for await (const batch of follow(open, { execution: this.id, offset: this.#offset }, signal)) {
+      for await (const batch of follow(open, { execution: this.id, ...from }, signal)) {
         for (const item of batch) {
           if (item.type === 'output') yield item.chunk
-          else this.info = item.execution
+          else if (item.type !== 'gap') this.info = item.execution
         }
       }
     } finally {
       signal?.removeEventListener('abort', stop)
       stop()
-      this.#channel = undefined
+      if (this.#channel === mine) this.#channel = undefined
     }
   }
 
   /**
-   * Tells the terminal its size.
+   * Tells the terminal its size; the last that was told, by whichever viewer, holds.
    *
-   * @throws SandboxError `not_supported` unless `terminal()` is being read
+   * @throws SandboxError `not_supported` without a terminal, `execution_ended`
    */
-  async resize(size: TerminalSize): Promise<void> {
-    if (!this.#channel) {
-      const reason = 'no terminal is connected; read execution.terminal() first'
-      throw new SandboxError('not_supported', { what: 'Resizing', reason })
+  async resize(size: TerminalSize, options: CallOptions = {}): Promise<void> {
+    if (this.#channel)
+      await this.#channel.send(message(StreamKind.RESIZE, new TextEncoder().encode(JSON.stringify(size))))
+    else await this.#client.call('resizeExecution', { execution: this.id, ...size }, options)
+  }
+
+  /**
+   * Output as text: one stream or both, the last lines, lines that match, with their times; in pieces of whole
+   * characters. A connection that breaks ends it with `connection_lost`, where iterating the execution goes on.
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from 'caisson'
+   *
+   * await using sandbox = await Sandbox.create()
+   * const { execution } = await sandbox.sh('for i in 1 2 3; do echo line $i; done; echo broken >&2')
+   * const again = await sandbox.attach(execution.id)
+   * for await (const text of again.logs({ stream: 'stdout', tail: 2 })) process.stdout.write(text)
+   * ```
+   */
+  async *logs(options: LogOptions = {}): AsyncGenerator<string, void, undefined> {
+    const { signal, ...query } = options
+    const response = await this.#client.open('readLogs', { execution: this.id, ...query }, { signal })
+    const decoder = new TextDecoder()
+    for await (const bytes of response.body) {
+      const text = decoder.decode(bytes, { stream: true })
+      if (text) yield text
     }
-    await this.#channel.send(message(StreamKind.RESIZE, new TextEncoder().encode(JSON.stringify(size))))
+    const rest = decoder.decode()
+    if (rest) yield rest
   }
 
   #follow(signal?: AbortSignal): AsyncGenerator<Followed[], void, undefined> {
-    return follow(
-      attachStream(this.#client, this.id, signal),
-      { execution: this.id, offset: this.#offset },
-      signal,
-    )
+    return follow(attachStream(this.#client, this.id, signal), { execution: this.id, ...this.#from }, signal)
   }
 }
 
 /** Opens the output of a known execution. */
 export const attachStream =
   (client: Client, execution: string, signal?: AbortSignal): OpenStream =>
-  (_, offset) =>
-    client.stream('attachExecution', { execution, offset }, { signal })
+  (_, from) =>
+    client.stream('attachExecution', { execution, ...from }, { signal })
 
 function message(kind: number, payload: Uint8Array = new Uint8Array()): Uint8Array {
   const bytes = new Uint8Array(1 + payload.length)

@@ -1,15 +1,21 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { FileInfo } from '@caisson/protocol/resources'
+import { ArchiveDownload } from './archive.ts'
 import type { CallOptions, Client } from './client.ts'
-import type { OutputOf } from './contract.ts'
+import type { InputOf, OutputOf } from './contract.ts'
+import { type FilesToCreate, fileList } from './file-list.ts'
 import { bytesOf, type Source } from './stdin.ts'
 import { concat } from './transport/transport.ts'
+import type { FileSource } from './upload.ts'
+import { type FileWatch, openWatch } from './watch.ts'
+import { type WriteOptions, writeFile } from './write-file.ts'
 
 /** Files are touched inside the sandbox, as this user; default: the runtime's, "agent". Relative paths: its home. */
 export interface FileOptions extends CallOptions {
   user?: string | undefined
 }
 
+/** Which part of a file is read. */
 export interface ReadOptions extends FileOptions {
   /** First byte; default 0. */
   offset?: number | undefined
@@ -17,11 +23,13 @@ export interface ReadOptions extends FileOptions {
   length?: number | undefined
 }
 
-export interface WriteOptions extends FileOptions {
-  /** Permission bits, such as 0o755. */
-  mode?: number | undefined
-  /** Make missing parent directories; default true. */
-  parents?: boolean | undefined
+/** The form of an archive that is downloaded. */
+export type ArchiveFormat = NonNullable<InputOf<'downloadArchive'>['format']>
+
+/** A link that works without a key until it expires. */
+export interface FileLink extends Omit<OutputOf<'signFile'>, 'url'> {
+  /** null: the server is not reached over TCP; append `path` to an address that is. */
+  url: string | null
 }
 
 /** Larger files are read by `stream()`: a program in the sandbox decides how large its files are. */
@@ -78,20 +86,125 @@ export class Files {
     yield* response.body
   }
 
-  /** Writes a file; the old one stays until the new one is whole. A large source is streamed in constant memory. */
-  async write(path: string, content: Source, options: WriteOptions = {}): Promise<OutputOf<'writeFile'>> {
-    const { signal, ...rest } = options
-    const upload = typeof content === 'string' || content instanceof Uint8Array ? content : bytesOf(content)
-    const response = await this.#client.open('writeFile', { id: this.#id, path, ...rest }, { signal, upload })
-    const parts: Uint8Array[] = []
-    for await (const part of response.body) parts.push(part)
-    return JSON.parse(new TextDecoder().decode(concat(parts)))
+  /**
+   * Writes a file; the old one stays until the new one is whole. A large source is streamed in constant memory.
+   *
+   * @throws SandboxError `file_denied`, `file_wrong_type`, `no_space`, `checksum_mismatch`; `connection_lost`
+   */
+  write(path: string, content: FileSource, options: WriteOptions = {}): Promise<OutputOf<'writeFile'>> {
+    return writeFile(this.#client, { id: this.#id, path }, content, options)
   }
 
-  /** A directory's entries, sorted by name. */
-  async list(path = '.', options: FileOptions = {}): Promise<FileInfo[]> {
+  /**
+   * Writes many small files in one request, each as `write()` does.
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from 'caisson'
+   *
+   * await using sandbox = await Sandbox.create()
+   * const { bytes } = await sandbox.files.writeMany({ 'src/a.txt': 'a', 'src/b.bin': Uint8Array.of(0, 1) })
+   * console.log(bytes, (await sandbox.files.list('src')).length) // 3 2
+   * ```
+   */
+  writeMany(files: FilesToCreate, options: FileOptions = {}): Promise<OutputOf<'writeFiles'>> {
     const { signal, user } = options
-    return (await this.#client.call('listFiles', { id: this.#id, path, user }, { signal })).files
+    const input = { id: this.#id, files: fileList(files), ...(user !== undefined && { user }) }
+    return this.#client.call('writeFiles', input, { signal })
+  }
+
+  /** Digest of a file, hexadecimal, and its size; default SHA-256. */
+  checksum(
+    path: string,
+    algorithm: InputOf<'checksumFile'>['algorithm'] = 'sha256',
+    options: FileOptions = {},
+  ): Promise<OutputOf<'checksumFile'>> {
+    const { signal, user } = options
+    return this.#client.call('checksumFile', { id: this.#id, path, algorithm, user }, { signal })
+  }
+
+  /** A directory's entries, sorted by name; with `depth`, those of the directories in it as well. */
+  async list(path = '.', options: FileOptions & { depth?: number | undefined } = {}): Promise<FileInfo[]> {
+    const { signal, ...rest } = options
+    return (await this.#client.call('listFiles', { id: this.#id, path, ...rest }, { signal })).files
+  }
+
+  /**
+   * Watches a directory; changes are seen from the moment in which this resolves.
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from 'caisson'
+   *
+   * await using sandbox = await Sandbox.create()
+   * await using watch = await sandbox.files.watch('.', { recursive: true })
+   * await sandbox.files.mkdir('made')
+   * for await (const { type, path } of watch) {
+   *   console.log(type, path) // create made
+   *   break
+   * }
+   * ```
+   */
+  watch(path = '.', options: FileOptions & { recursive?: boolean | undefined } = {}): Promise<FileWatch> {
+    const { signal, ...rest } = options
+    const input = { id: this.#id, path, ...rest }
+    const open = async (signal: AbortSignal) =>
+      (await this.#client.open('watchFiles', input, { signal })).body
+    return openWatch(open, signal)
+  }
+
+  /**
+   * A directory or file as an archive, in constant memory; default a tar.gz of the home.
+   *
+   * @example
+   * ```ts
+   * import { writeFile } from 'node:fs/promises'
+   * import { Sandbox } from 'caisson'
+   *
+   * await using sandbox = await Sandbox.create({ files: { 'work/a.txt': 'a' } })
+   * const archive = await sandbox.files.download('work', { format: 'zip' })
+   * await writeFile('/dev/null', archive)
+   * console.log(archive.skipped) // 0
+   * ```
+   */
+  async download(
+    path = '.',
+    options: FileOptions & { format?: ArchiveFormat | undefined } = {},
+  ): Promise<ArchiveDownload> {
+    const { signal, ...rest } = options
+    const input = { id: this.#id, path, ...rest }
+    return new ArchiveDownload(await this.#client.open('downloadArchive', input, { signal }))
+  }
+
+  /**
+   * Unpacks a tar, tar.gz or zip below a directory, which is made when it is missing; nothing of it gets out of there.
+   *
+   * @throws SandboxError `archive_refused`: what was unpacked before stays
+   */
+  upload(
+    archive: Source,
+    options: FileOptions & Pick<InputOf<'uploadArchive'>, 'path' | 'format'> = {},
+  ): Promise<OutputOf<'uploadArchive'>> {
+    const { signal, ...rest } = options
+    return this.#client.upload('uploadArchive', { id: this.#id, ...rest }, bytesOf(archive), { signal })
+  }
+
+  /**
+   * A link that lets whoever has it read, or write, this one file, without a key; default: read, for an hour.
+   */
+  async link(
+    path: string,
+    options: FileOptions & {
+      operation?: 'read' | 'write' | undefined
+      /** Milliseconds, or text such as "30m"; at most 7 days. */
+      ttl?: string | number | undefined
+    } = {},
+  ): Promise<FileLink> {
+    const { signal, operation = 'read', ...rest } = options
+    const link = await this.#client.call('signFile', { id: this.#id, path, operation, ...rest }, { signal })
+    const { url } = this.#client
+    const here = /^https?:/.test(url) ? url.replace(/\/$/, '') + link.path : null
+    return { ...link, url: link.url ?? here }
   }
 
   /** Describes a file; a link itself unless `follow` is true. */

@@ -13,8 +13,8 @@ const lost = () => new SandboxError('connection_lost', { what: 'a test' })
 /** Opens one script after the other, and remembers at which offsets. */
 function scripted(...scripts: (StreamRecord | Error)[][]): { open: OpenStream; offsets: number[] } {
   const offsets: number[] = []
-  const open: OpenStream = async (_, offset) => {
-    offsets.push(offset)
+  const open: OpenStream = async (_, from) => {
+    offsets.push('offset' in from ? from.offset : -from.tail)
     const script = scripts[offsets.length - 1] ?? []
     return (async function* () {
       for (const step of script) {
@@ -30,7 +30,8 @@ async function read(source: AsyncIterable<Followed[]>): Promise<string> {
   let text = ''
   for await (const batch of source)
     for (const item of batch)
-      text += item.type === 'output' ? `${item.chunk.offset}:${item.chunk.data} ` : `<${item.type}>`
+      if (item.type === 'output') text += `${item.chunk.offset}:${item.chunk.data} `
+      else text += item.type === 'gap' ? `<gap ${item.offset}>` : `<${item.type}>`
   return text
 }
 
@@ -79,9 +80,28 @@ describe('following an execution', () => {
     expect(await read(follow(open, { offset: 0, repeatable: true }))).toBe('<started><ended>')
   })
 
-  test('refuses a gap in the output', async () => {
-    const { open } = scripted([started(0), output('abc'), lost()], [started(4), ended])
-    await expect(read(follow(open, { offset: 0 }))).rejects.toThrow(/byte 4 and not at 3/)
+  test('tells of a gap: at the beginning, on the way, and after a break', async () => {
+    const gap: StreamRecord = { type: 'gap', offset: 9 }
+    const { open, offsets } = scripted(
+      [started(5), output('ab'), gap, output('c'), lost()],
+      [started(20), output('d'), ended],
+    )
+    expect(await read(follow(open, { offset: 2 }))).toBe(
+      '<started><gap 5>5:ab <gap 9>9:c <gap 20>20:d <ended>',
+    )
+    expect(offsets).toEqual([2, 10])
+  })
+
+  test('refuses output that it has had', async () => {
+    const { open } = scripted([started(0), output('abc'), lost()], [started(2), ended])
+    await expect(read(follow(open, { offset: 0 }))).rejects.toThrow(/byte 2 and not at 3/)
+  })
+
+  test('begins a tail where the server says, and goes on from there', async () => {
+    const { open, offsets } = scripted([lost()], [started(70), output('abc'), lost()], [started(73), ended])
+    const reading = follow(open, { execution: 'exe_1', tail: 3 })
+    expect(await read(reading)).toBe('<started>70:abc <ended>')
+    expect(offsets).toEqual([-3, -3, 73])
   })
 
   test('passes on what the server says', async () => {

@@ -2,7 +2,10 @@ import { SandboxError } from '@caisson/protocol/errors'
 import type { Execution } from '@caisson/protocol/resources'
 import type { StreamRecord } from './records.ts'
 
-/** A piece of output. `offset` counts the bytes of both streams before it, in the order in which they came. */
+/**
+ * A piece of output. `offset` counts the bytes of both streams before it, in the order in which they came; where it
+ * jumps, the server does not keep what was between.
+ */
 export interface OutputChunk {
   stream: 'stdout' | 'stderr'
   offset: number
@@ -12,13 +15,15 @@ export interface OutputChunk {
 export type Followed =
   | { type: 'started'; execution: Execution }
   | { type: 'output'; chunk: OutputChunk }
+  // The output up to `offset` is not kept any more.
+  | { type: 'gap'; offset: number }
   | { type: 'ended'; execution: Execution }
 
-/** Opens the stream, first (`execution` undefined) or again, at an offset. */
-export type OpenStream = (
-  execution: string | undefined,
-  offset: number,
-) => Promise<AsyncIterable<StreamRecord[]>>
+/** Where reading begins: at an offset, or so many bytes before the end. */
+export type From = { offset: number } | { tail: number }
+
+/** Opens the stream, first (`execution` undefined) or again. */
+export type OpenStream = (execution: string | undefined, from: From) => Promise<AsyncIterable<StreamRecord[]>>
 
 /** A server that is quiet for three of its pings is gone. */
 const QUIET_MS = 45_000
@@ -27,9 +32,9 @@ const QUIET_MS = 45_000
 const LASTING_MS = 5000
 
 /** Milliseconds before each new try after a break; a server may be restarting. The count begins again at each byte. */
-const RETRY_DELAYS = [0, 50, 100, 200, 400, 800, 1600, 3200, 3200]
+export const RETRY_DELAYS = [0, 50, 100, 200, 400, 800, 1600, 3200, 3200]
 
-/** Breaks after which the execution goes on, and its output can be read from where we are. */
+/** Breaks after which what was begun goes on, and can be taken up where we are. */
 const RESUMABLE = new Set(['connection_lost', 'server_unreachable', 'shutting_down'])
 
 /**
@@ -40,7 +45,7 @@ const RESUMABLE = new Set(['connection_lost', 'server_unreachable', 'shutting_do
  */
 export async function* follow(
   open: OpenStream,
-  from: { execution?: string; offset: number; repeatable?: boolean },
+  from: From & { execution?: string; repeatable?: boolean },
   signal?: AbortSignal,
 ): AsyncGenerator<Followed[], void, undefined> {
   const place = new Place(from)
@@ -48,11 +53,11 @@ export async function* follow(
     const before = place.offset
     let openedAt = Date.now()
     try {
-      const source = await open(place.execution, before)
+      const source = await open(place.execution, place.from)
       openedAt = Date.now()
       // The last record is followed by the end of the answer: read to there, the connection can be used again.
       let ended = false
-      for await (const records of quietLimit(source)) {
+      for await (const records of quietLimit(source, 'reading the output')) {
         if (ended) continue
         const { batch, last } = place.take(records)
         if (batch.length > 0) yield batch
@@ -72,17 +77,24 @@ export async function* follow(
   }
 }
 
-const isBreak = (error: unknown): boolean => error instanceof SandboxError && RESUMABLE.has(error.code)
+export const isBreak = (error: unknown): boolean => error instanceof SandboxError && RESUMABLE.has(error.code)
 
 /** How far the output has been read. */
 class Place {
   execution: string | undefined
-  offset: number
+  offset = 0
+  /** Until the server has said at which offset that is. */
+  #tail: number | undefined
   #started = false
 
-  constructor(from: { execution?: string; offset: number }) {
+  constructor(from: From & { execution?: string }) {
     this.execution = from.execution
-    this.offset = from.offset
+    if ('tail' in from) this.#tail = from.tail
+    else this.offset = from.offset
+  }
+
+  get from(): From {
+    return this.#tail === undefined ? { offset: this.offset } : { tail: this.#tail }
   }
 
   /** What is new in these records, and the one that ends the stream. */
@@ -92,19 +104,29 @@ class Place {
       if (record.type === 'error') return { batch, last: record }
       if (record.type === 'started') batch.push(...this.#begin(record))
       else if (record.type === 'output') batch.push({ type: 'output', chunk: this.#advance(record) })
+      else if (record.type === 'gap') batch.push(...this.#jump(record.offset))
       else return { batch: [...batch, record], last: record }
     }
     return { batch }
   }
 
-  /** A stream that was opened again must continue exactly where the last one stopped. */
   #begin({ execution, offset }: StreamRecord & { type: 'started' }): Followed[] {
-    if (this.#started && offset !== this.offset) throw gap(this.offset, offset)
-    const first = !this.#started
+    const again = this.#started
     this.#started = true
     this.execution = execution.id
+    if (again) return this.#jump(offset)
+    // Where a tail begins is the server's to say, and so it is beyond the end of the output.
+    if (this.#tail !== undefined || offset < this.offset) this.offset = offset
+    this.#tail = undefined
+    return [{ type: 'started', execution }, ...this.#jump(offset)]
+  }
+
+  /** Reading goes on where it stopped, or beyond what is not kept any more; never before, which would repeat bytes. */
+  #jump(offset: number): Followed[] {
+    if (offset === this.offset) return []
+    if (offset < this.offset) throw backwards(this.offset, offset)
     this.offset = offset
-    return first ? [{ type: 'started', execution }] : []
+    return [{ type: 'gap', offset }]
   }
 
   #advance({ stream, data }: StreamRecord & { type: 'output' }): OutputChunk {
@@ -114,14 +136,22 @@ class Place {
   }
 }
 
-const gap = (wanted: number, got: number) =>
+const backwards = (wanted: number, got: number) =>
   new SandboxError('internal', { request: `output continued at byte ${got} and not at ${wanted}` })
 
-async function* quietLimit<T>(source: AsyncIterable<T>): AsyncGenerator<T, void, undefined> {
+/**
+ * Ends a source in which nothing comes for so long that its server must be gone.
+ *
+ * @throws SandboxError `connection_lost`
+ */
+export async function* quietLimit<T>(
+  source: AsyncIterable<T>,
+  what: string,
+): AsyncGenerator<T, void, undefined> {
   const iterator = source[Symbol.asyncIterator]()
   try {
     for (;;) {
-      const next = await within(QUIET_MS, iterator.next())
+      const next = await within(QUIET_MS, iterator.next(), what)
       if (next.done) return
       yield next.value
     }
@@ -131,11 +161,11 @@ async function* quietLimit<T>(source: AsyncIterable<T>): AsyncGenerator<T, void,
   }
 }
 
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+async function within<T>(ms: number, promise: Promise<T>, what: string): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new SandboxError('connection_lost', { what: 'reading the output (nothing came for 45 s)' }))
+      reject(new SandboxError('connection_lost', { what: `${what} (nothing came for ${ms / 1000} s)` }))
     }, ms)
   })
   try {

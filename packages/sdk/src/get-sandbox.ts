@@ -1,6 +1,7 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Client } from './client.ts'
-import { type CreateOptions, clientOf, Sandbox } from './sandbox.ts'
+import { type CreateOptions, clientOf } from './create-options.ts'
+import { Sandbox } from './sandbox.ts'
 
 /** Sandboxes by server and name, so that repeated calls give the same one. */
 const known = new WeakMap<Client, Map<string, Promise<Sandbox>>>()

@@ -7,33 +7,55 @@ export { type ErrorCode, SandboxError } from '@caisson/protocol/errors'
 export type {
   ApiKey,
   CreateSandbox,
+  Event as SandboxEvent,
   Execution as ExecutionInfo,
   ExecutionEnding,
+  FileChange,
   FileInfo,
+  Job as JobInfo,
+  JobStatus,
   Runtime,
   Sandbox as SandboxInfo,
   ServerInfo,
+  SshKey,
+  Stats,
   Status,
+  Usage,
 } from '@caisson/protocol/resources'
+export { ArchiveDownload } from './archive.ts'
 export { type CallOptions, Client, type ClientOptions } from './client.ts'
 export type { InputOf, OperationName, OutputOf } from './contract.ts'
+export type { ConnectOptions, CreateOptions } from './create-options.ts'
 export { localDataDir } from './environment.ts'
 export type { Command, ExecOptions, StartOptions } from './exec.ts'
-export { Execution, type KillScope, type OutputOptions, type TerminalSize } from './execution.ts'
-export { type FileOptions, Files, type ReadOptions, type WriteOptions } from './files.ts'
+export {
+  Execution,
+  type KillScope,
+  type LogOptions,
+  type TerminalOptions,
+  type TerminalSize,
+} from './execution.ts'
+export type { FilesToCreate } from './file-list.ts'
+export {
+  type ArchiveFormat,
+  type FileLink,
+  type FileOptions,
+  Files,
+  type ReadOptions,
+} from './files.ts'
 export type { OutputChunk } from './follow.ts'
 export { getSandbox } from './get-sandbox.ts'
+export { Job, type JobOptions, Jobs } from './jobs.ts'
+export type { OutputOptions } from './output.ts'
 export { ExecFailed, ExecResult, type ResourcesGranted } from './result.ts'
 export { type RunOptions, run } from './run.ts'
 export {
-  type ConnectOptions,
-  type CreateOptions,
-  type FilesToCreate,
   type ListQuery,
   Sandbox,
   SandboxPage,
 } from './sandbox.ts'
 export { type Source, toBase64 } from './stdin.ts'
+export { type OpenTerminal, Terminal } from './terminal.ts'
 export type {
   Body,
   Channel,
@@ -41,3 +63,7 @@ export type {
   TransportRequest,
   TransportResponse,
 } from './transport/transport.ts'
+export type { FileSource, Progress } from './upload.ts'
+export { Variables } from './variables.ts'
+export { FileWatch } from './watch.ts'
+export type { WriteOptions } from './write-file.ts'

@@ -23,6 +23,7 @@ describe('the binary execution stream', () => {
     record(StreamKind.STDERR, 'warning'),
     record(StreamKind.STDOUT, ''),
     record(99, 'of a later protocol'),
+    record(StreamKind.GAP, JSON.stringify({ offset: 60 })),
     record(StreamKind.STDOUT, 'world'),
     record(StreamKind.ENDED, JSON.stringify({ execution: { id: 'exe_1', exitCode: 0 } })),
   ])
@@ -34,6 +35,7 @@ describe('the binary execution stream', () => {
       records.push(...reader.push(whole.subarray(at, at + size)))
     expect(records[0]).toEqual({ type: 'started', execution: { id: 'exe_1' }, offset: 7 })
     expect(records.at(-1)).toEqual({ type: 'ended', execution: { id: 'exe_1', exitCode: 0 } })
+    expect(records.filter(({ type }) => type === 'gap')).toEqual([{ type: 'gap', offset: 60 }])
     expect(text(records, 'stdout')).toBe('hello world')
     expect(text(records, 'stderr')).toBe('warning')
   })

@@ -7,6 +7,8 @@ import { errorFromWire } from './wire-error.ts'
 export type StreamRecord =
   | { type: 'output'; stream: 'stdout' | 'stderr'; data: Uint8Array }
   | { type: 'started'; execution: Execution; offset: number }
+  /** What was before `offset` is not kept any more. */
+  | { type: 'gap'; offset: number }
   | { type: 'ended'; execution: Execution }
   | { type: 'error'; error: SandboxError }
 
@@ -76,8 +78,10 @@ const streamOf = (kind: number): 'stdout' | 'stderr' | undefined =>
   kind === StreamKind.STDOUT ? 'stdout' : kind === StreamKind.STDERR ? 'stderr' : undefined
 
 /** Kinds that are new to this client are passed over: the protocol only grows. */
+const MESSAGES = new Set<number>([StreamKind.STARTED, StreamKind.GAP, StreamKind.ENDED, StreamKind.ERROR])
+
 function parseMessage(kind: number, payload: Uint8Array): StreamRecord | undefined {
-  if (kind !== StreamKind.STARTED && kind !== StreamKind.ENDED && kind !== StreamKind.ERROR) return undefined
+  if (!MESSAGES.has(kind)) return undefined
   let value: { execution: Execution; offset: number }
   try {
     value = JSON.parse(new TextDecoder().decode(payload))
@@ -85,6 +89,7 @@ function parseMessage(kind: number, payload: Uint8Array): StreamRecord | undefin
     throw malformed('a record that is not JSON')
   }
   if (kind === StreamKind.ERROR) return { type: 'error', error: errorFromWire(value) }
+  if (kind === StreamKind.GAP) return { type: 'gap', offset: value.offset }
   if (kind === StreamKind.ENDED) return { type: 'ended', execution: value.execution }
   return { type: 'started', execution: value.execution, offset: value.offset }
 }

@@ -84,7 +84,7 @@ export class ExecResult {
     return this.execution.oomKills
   }
 
-  /** Whether output is missing: beyond `outputLimit` on the server, or beyond `maxBuffer` here. */
+  /** Whether output is missing: not kept by the server at its limit, or beyond `maxBuffer` here. */
   get outputTruncated(): boolean {
     return this.execution.outputTruncated || this.#output.truncated
   }
@@ -106,32 +106,19 @@ export class ExecResult {
 
   /** Every field as plain data, texts included. */
   toJSON() {
-    const {
-      stdout,
-      stderr,
-      output,
-      exitCode,
-      ending,
-      signal,
-      message,
-      durationMs,
-      oomKills,
-      outputTruncated,
-    } = this
-    const { execution, resources } = this
     return {
-      stdout,
-      stderr,
-      output,
-      exitCode,
-      ending,
-      signal,
-      message,
-      durationMs,
-      oomKills,
-      outputTruncated,
-      resources,
-      execution,
+      stdout: this.stdout,
+      stderr: this.stderr,
+      output: this.output,
+      exitCode: this.exitCode,
+      ending: this.ending,
+      signal: this.signal,
+      message: this.message,
+      durationMs: this.durationMs,
+      oomKills: this.oomKills,
+      outputTruncated: this.outputTruncated,
+      resources: this.resources,
+      execution: this.execution,
     }
   }
 

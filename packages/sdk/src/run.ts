@@ -1,8 +1,9 @@
 import type { Client } from './client.ts'
+import { type CreateOptions, clientOf, createBody } from './create-options.ts'
 import { type Command, type ExecOptions, execute, type Launch } from './exec.ts'
 import type { ExecResult, ResourcesGranted } from './result.ts'
-import { type CreateOptions, clientOf, createBody } from './sandbox.ts'
 
+/** How a command is run in a sandbox of its own. */
 export interface RunOptions extends ExecOptions {
   /** What the sandbox is to be. */
   sandbox?: Omit<CreateOptions, 'client' | 'signal'> | undefined

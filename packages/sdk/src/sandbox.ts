@@ -1,60 +1,30 @@
+import { SandboxError } from '@caisson/protocol/errors'
 import type {
-  CreateSandbox,
+  Event,
   Execution as ExecutionInfo,
   Sandbox as SandboxInfo,
+  Usage,
 } from '@caisson/protocol/resources'
-import { type CallOptions, Client, type ClientOptions } from './client.ts'
+import type { CallOptions, Client } from './client.ts'
 import type { InputOf } from './contract.ts'
+import { type ConnectOptions, type CreateOptions, clientOf, createBody } from './create-options.ts'
 import { type Command, type ExecOptions, execute, type Launch, type StartOptions, startBody } from './exec.ts'
 import { Execution } from './execution.ts'
 import { Files } from './files.ts'
+import type { From } from './follow.ts'
+import { Jobs } from './jobs.ts'
 import type { ExecResult } from './result.ts'
-import { toBase64 } from './stdin.ts'
+import { type OpenTerminal, Terminal } from './terminal.ts'
+import { Variables } from './variables.ts'
 
-/** Which server, and when to give up. */
-export interface ConnectOptions {
-  /** A client to share; or the options to make one. Default: one for the process, see `ClientOptions`. */
-  client?: Client | ClientOptions | undefined
-  signal?: AbortSignal | undefined
-}
-
-/** A path and what it holds, or the long form with mode and encoding. */
-export type FilesToCreate = Record<string, string | Uint8Array> | NonNullable<CreateSandbox['files']>
-
-export interface CreateOptions extends Omit<CreateSandbox, 'files'>, ConnectOptions {
-  files?: FilesToCreate
-}
-
+/** Which sandboxes are listed, and in which order. */
 export type ListQuery = Omit<InputOf<'listSandboxes'>, 'metadata'> & {
   /** Every pair must match. */
   metadata?: Record<string, string> | undefined
 }
 
-/** Clients by what they connect to, so that calls with the same options share their connections. */
-const clients = new Map<string, Client>()
-
-export function clientOf(client: Client | ClientOptions = {}): Client {
-  if (client instanceof Client) return client
-  const { url, apiKey, dataDir, ...custom } = client
-  if (Object.keys(custom).length > 0) return new Client(client)
-  const key = JSON.stringify([url, apiKey, dataDir])
-  const known = clients.get(key) ?? new Client(client)
-  clients.set(key, known)
-  return known
-}
-
-/** The body of a create request. */
-export function createBody(options: CreateOptions): CreateSandbox {
-  const { client: _client, signal: _signal, files, ...body } = options
-  return files === undefined ? body : { ...body, files: Array.isArray(files) ? files : fileList(files) }
-}
-
-const fileList = (files: Record<string, string | Uint8Array>): NonNullable<CreateSandbox['files']> =>
-  Object.entries(files).map(([path, content]) =>
-    typeof content === 'string'
-      ? { path, content }
-      : { path, content: toBase64(content), encoding: 'base64' as const },
-  )
+/** Bash where there is one, since people expect its keys. */
+const LOGIN_SHELL = 'command -v bash >/dev/null && exec bash -l; exec sh -l'
 
 /**
  * An isolated Linux environment. A handle that was created owns its sandbox, and leaving `await using` deletes it; a
@@ -73,6 +43,10 @@ export class Sandbox implements AsyncDisposable {
   /** The record as it was when this handle was made or last refreshed. */
   info: SandboxInfo
   readonly files: Files
+  /** Commands in the background. */
+  readonly jobs: Jobs
+  /** The environment of later commands. */
+  readonly env: Variables
   readonly client: Client
   #owned: boolean
 
@@ -81,6 +55,8 @@ export class Sandbox implements AsyncDisposable {
     this.info = info
     this.#owned = owned
     this.files = new Files(client, info.id)
+    this.jobs = new Jobs(client, info.id, () => this.info.resources.granted)
+    this.env = new Variables(client, info.id)
   }
 
   /**
@@ -181,15 +157,75 @@ export class Sandbox implements AsyncDisposable {
     return new Execution(this.client, info, this.info.resources.granted)
   }
 
-  /** A handle of an execution that runs or has run; its output is read from `offset`. */
-  async attach(execution: string, options: CallOptions & { offset?: number } = {}): Promise<Execution> {
-    const info = await this.client.call('getExecution', { execution }, { signal: options.signal })
-    return new Execution(this.client, info, this.info.resources.granted, options.offset)
+  /**
+   * Starts a program in a terminal, by default a login shell.
+   *
+   * @throws SandboxError as `start()`
+   */
+  async terminal(options: OpenTerminal = {}): Promise<Terminal> {
+    const { cols = 80, rows = 24, command = ['/bin/sh', '-c', LOGIN_SHELL], ...rest } = options
+    return new Terminal(await this.start(command, { ...rest, tty: { cols, rows }, stdin: true }))
   }
 
-  /** Executions, newest first. */
-  async executions(query: { limit?: number; offset?: number } = {}): Promise<ExecutionInfo[]> {
-    return (await this.client.call('listExecutions', { id: this.id, ...query })).executions
+  /**
+   * A handle of an execution by its id, or of the newest running one with that tag. Its output is read from `offset`,
+   * or from `tail` bytes before the end.
+   *
+   * @throws SandboxError `execution_not_found`
+   */
+  async attach(
+    idOrTag: string,
+    options: CallOptions & { offset?: number | undefined; tail?: number | undefined } = {},
+  ): Promise<Execution> {
+    const { offset = 0, tail, signal } = options
+    const info = (await this.#byId(idOrTag, signal)) ?? (await this.#byTag(idOrTag, signal))
+    if (!info) throw new SandboxError('execution_not_found', { execution: idOrTag })
+    const from: From = tail === undefined ? { offset } : { tail }
+    return new Execution(this.client, info, this.info.resources.granted, from)
+  }
+
+  /** A page of executions, newest first. */
+  async executions(
+    query: Omit<InputOf<'listExecutions'>, 'id'> = {},
+    options: CallOptions = {},
+  ): Promise<ExecutionInfo[]> {
+    return (await this.client.call('listExecutions', { ...query, id: this.id }, options)).executions
+  }
+
+  /**
+   * Everything that runs now, jobs and terminals too.
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from 'caisson'
+   *
+   * await using sandbox = await Sandbox.create()
+   * await sandbox.start(['sleep', '60'], { tag: 'nap' })
+   * for (const process of await sandbox.processes()) await process.kill()
+   * ```
+   */
+  async processes(options: CallOptions = {}): Promise<Execution[]> {
+    const found: Execution[] = []
+    for (;;) {
+      const query = { state: 'running', direction: 'asc', limit: 100, offset: found.length } as const
+      const page = await this.executions(query, options)
+      for (const info of page) found.push(new Execution(this.client, info, this.info.resources.granted))
+      if (page.length < query.limit) return found
+    }
+  }
+
+  /** A page of what happened to it, oldest first. */
+  async events(query: Omit<InputOf<'listEvents'>, 'id'> = {}, options: CallOptions = {}): Promise<Event[]> {
+    return (await this.client.call('listEvents', { ...query, id: this.id }, options)).events
+  }
+
+  /**
+   * Memory, CPU time and processes that it uses now.
+   *
+   * @throws SandboxError `not_supported` where the driver cannot tell
+   */
+  usage(options: CallOptions = {}): Promise<Usage> {
+    return this.client.call('getUsage', { id: this.id }, options)
   }
 
   /** Changes description, metadata, idle timeout, or the time that is left. */
@@ -222,6 +258,21 @@ export class Sandbox implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#owned) await this.delete()
+  }
+
+  // Undefined when there is none, or when a tag could not be an id.
+  async #byId(execution: string, signal: AbortSignal | undefined): Promise<ExecutionInfo | undefined> {
+    if (!/^[\w-]{1,64}$/.test(execution)) return undefined
+    try {
+      return await this.client.call('getExecution', { execution }, { signal })
+    } catch (error) {
+      if (SandboxError.is(error, 'execution_not_found')) return undefined
+      throw error
+    }
+  }
+
+  async #byTag(tag: string, signal: AbortSignal | undefined): Promise<ExecutionInfo | undefined> {
+    return (await this.executions({ tag, state: 'running', limit: 1 }, { signal }))[0]
   }
 
   #launch(): Launch {

@@ -16,6 +16,10 @@ const Config = z.strictObject({
   imagesDir: z.string(),
   /** `host:port` of the TCP listener, which asks for API keys; null: the unix socket only. */
   listen: z.string().nullable(),
+  /** `host:port` of the SSH server; null: off. A port that is taken is no failure when `sshListen` is the default. */
+  sshListen: z.string().nullable(),
+  /** Address under which clients reach the TCP listener, for links; null: as it listens. */
+  publicUrl: z.url().nullable(),
   /** Host names beside localhost that requests over TCP may name. */
   allowedHosts: z.array(z.string()),
   /** Origins of web pages that may call the API over TCP. */
@@ -50,6 +54,9 @@ const Config = z.strictObject({
 })
 export type Config = Readonly<z.infer<typeof Config>>
 
+/** Where the SSH server listens unless it is told otherwise; only keys that were added get in. */
+export const DEFAULT_SSH = '127.0.0.1:2222'
+
 type Environment = Record<string, string | undefined>
 
 /** Defaults < `caisson.json` in the data directory < environment < flags; validated and frozen. */
@@ -64,6 +71,7 @@ export function loadConfig(flags: Partial<Config> = {}, environment: Environment
     dataDir,
   }
   if (merged.driver === 'local' && merged.storage === 'overlay') merged.storage = 'copy'
+  if (String(merged.sshListen) === 'off') merged.sshListen = null
   if (merged.driver === 'memory') merged.storage = 'memory'
   merged.crun = findProgram(String(merged.crun), environment.PATH ?? '')
   const parsed = Config.safeParse(merged)
@@ -100,6 +108,8 @@ function defaults(dataDir: string): Config {
     dataDir,
     imagesDir: join(dataDir, 'images'),
     listen: null,
+    sshListen: DEFAULT_SSH,
+    publicUrl: null,
     allowedHosts: [],
     allowedOrigins: [],
     driver: 'oci',
@@ -128,6 +138,8 @@ function readEnvironment(
     dataDir: 'CAISSON_DATA_DIR',
     imagesDir: 'CAISSON_IMAGES_DIR',
     listen: 'CAISSON_LISTEN',
+    sshListen: 'CAISSON_SSH_LISTEN',
+    publicUrl: 'CAISSON_PUBLIC_URL',
     driver: 'CAISSON_DRIVER',
     storage: 'CAISSON_STORAGE',
     crun: 'CAISSON_CRUN',

@@ -4,7 +4,7 @@ import { type Config, loadConfig } from './config.ts'
 import { createLog } from './log.ts'
 
 const USAGE =
-  'usage: main.ts serve|doctor|config [--data-dir DIR] [--listen HOST:PORT] [--driver NAME] [--storage NAME] [--log-level LEVEL]'
+  'usage: main.ts serve|doctor|config [--data-dir DIR] [--listen HOST:PORT] [--ssh-listen HOST:PORT|off] [--driver NAME] [--storage NAME] [--log-level LEVEL]'
 
 /** The process behind `caisson serve`, `doctor` and `config`. Exit codes: 0 done, 1 failed, 2 wrong usage. */
 async function main(argv: string[]): Promise<number> {
@@ -32,6 +32,7 @@ function parse(argv: string[]): { command: string; flags: Partial<Config> } {
     options: {
       'data-dir': { type: 'string' },
       listen: { type: 'string' },
+      'ssh-listen': { type: 'string' },
       driver: { type: 'string' },
       storage: { type: 'string' },
       'log-level': { type: 'string' },
@@ -42,6 +43,7 @@ function parse(argv: string[]): { command: string; flags: Partial<Config> } {
   const named = {
     dataDir: values['data-dir'],
     listen: values.listen,
+    sshListen: values['ssh-listen'],
     driver: values.driver,
     storage: values.storage,
     logLevel: values['log-level'],

@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { formatAddress } from './address.ts'
 import { createApi } from './api/app.ts'
 import type { Readiness } from './api/service.ts'
-import type { Config } from './config.ts'
+import { type Config, DEFAULT_SSH } from './config.ts'
 import { runDoctor } from './doctor/index.ts'
 import { createFailpoints } from './failpoint.ts'
 import type { Log } from './log.ts'
@@ -12,11 +14,16 @@ import { openParts } from './parts.ts'
 import type { Context } from './sandboxes/context.ts'
 import { watchAgents } from './sandboxes/heartbeat.ts'
 import { createUseCases } from './sandboxes/index.ts'
+import { meterUsage } from './sandboxes/metering.ts'
 import { purgeHourly } from './sandboxes/purge.ts'
 import { Reaper } from './sandboxes/reaper.ts'
 import { reconcile } from './sandboxes/reconcile.ts'
+import type { UseCases } from './sandboxes/use-cases.ts'
 import { watchEnds } from './sandboxes/watch-ends.ts'
+import { makeHostKey } from './ssh/host-key.ts'
+import { SshServer } from './ssh/index.ts'
 import { OutputLogs } from './state/output-log.ts'
+import { loadSecret } from './state/secret.ts'
 import { openSqliteStore } from './state/sqlite/index.ts'
 import { lockDataDirectory } from './state/sqlite/lock.ts'
 import { Undo } from './undo.ts'
@@ -55,6 +62,8 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     idBases: new Set(),
     joined: new Map(),
     reschedule: () => reaper?.reschedule(),
+    signingKey: loadSecret(join(config.dataDir, 'signing.key'), () => randomBytes(32)),
+    doors: { url: null, ssh: null },
     startedAt: Date.now(),
     version: VERSION,
     stopping: false,
@@ -81,11 +90,20 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   await reconcile(context)
   undo.add(purgeHourly(context))
   undo.add(watchAgents(context))
+  undo.add(meterUsage(context))
   await api.listeners.listenUnix(join(config.dataDir, 'run/api.sock'))
   const address = config.listen === null ? null : await api.listeners.listenTcp(config.listen)
+  if (address !== null) context.doors.url = config.publicUrl ?? `http://${formatAddress(address)}`
+  context.doors.ssh = await openSsh(context, useCases, undo)
   readiness = { ready: true }
   log.info(
-    { dataDir: config.dataDir, driver: context.driver.name, listen: address, sandboxes: context.live.size },
+    {
+      dataDir: config.dataDir,
+      driver: context.driver.name,
+      listen: address,
+      ssh: context.doors.ssh && formatAddress(context.doors.ssh),
+      sandboxes: context.live.size,
+    },
     'ready',
   )
 
@@ -99,4 +117,21 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     log.info('stopped')
   }
   return { stop, stopped: stopped.promise, address }
+}
+
+/** Nobody asked for the default address, so that another server's having it is no reason not to start. */
+async function openSsh(context: Context, useCases: UseCases, undo: Undo): Promise<Context['doors']['ssh']> {
+  const { config, log } = context
+  if (config.sshListen === null) return null
+  const hostKey = loadSecret(join(config.dataDir, 'ssh_host_ed25519_key'), makeHostKey)
+  const ssh = new SshServer({ useCases, log, hostKey, stopping: () => context.stopping })
+  undo.add(() => ssh.close())
+  try {
+    const address = await ssh.listen(config.sshListen)
+    return { ...address, hostKey: ssh.hostKey, fingerprint: ssh.fingerprint }
+  } catch (err) {
+    if (config.sshListen !== DEFAULT_SSH) throw err
+    log.warn({ err }, 'there is no SSH: its default address is taken')
+    return null
+  }
 }

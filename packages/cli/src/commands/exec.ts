@@ -5,6 +5,7 @@ import { startFailure, UsageError } from '../failure.ts'
 import { type CommandFlags, commandOf, gatherEnv, withCommandOptions } from '../options.ts'
 import { runCommand } from '../run-command.ts'
 import { printJson, printLine } from '../stdio.ts'
+import { attachable } from '../terminal.ts'
 
 type Flags = CommandFlags & ConnectionOptions & { env?: Record<string, string>; detach?: boolean }
 
@@ -17,7 +18,8 @@ Examples:
   caisson exec work --timeout 5m -- make test
   caisson exec work                               a shell, when you are at a terminal
   caisson exec work -- sh -c 'cat > in.txt' < in.txt
-  caisson exec work --detach -- ./server          prints the execution's id`
+  caisson exec work --detach -- ./server          prints the execution's id
+  caisson exec work -d -t --tag repl -- python3   a terminal for "caisson attach -t"`
 
 export function build(tail: string[] | undefined): Command {
   const command = new Command('exec').description('Run a command in a sandbox. Ctrl-C ends the command.')
@@ -55,7 +57,7 @@ function commandLine(words: string[], tail: string[] | undefined): string[] {
 async function detach(id: string, argv: string[], flags: Flags): Promise<void> {
   try {
     const sandbox = await Sandbox.connect(id, { client: connect(flags) })
-    const options = { ...commandOf(flags), ...(flags.env && { env: flags.env }) }
+    const options = { ...commandOf(flags), ...attachable(flags), ...(flags.env && { env: flags.env }) }
     const { info } = await sandbox.start(argv, options)
     await (flags.json ? printJson(info) : printLine(info.id))
   } catch (error) {

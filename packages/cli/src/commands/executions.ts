@@ -1,67 +1,67 @@
-import type { ExecutionInfo } from 'caisson'
-import { Command } from 'commander'
-import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
+import type { ExecutionInfo, InputOf } from 'caisson'
+import { Command, Option } from 'commander'
+import { type CommonFlags, connect, withConnection } from '../connection.ts'
+import { commandText, describeExecution, outcome, took } from '../describe-execution.ts'
+import { type LogFlags, printLogs, withLogOptions } from '../logs.ts'
 import { wholeNumber } from '../options.ts'
 import { note, printJson, printLine } from '../stdio.ts'
-import { ago, bytes, facts, span, table } from '../table.ts'
+import { ago, bytes, table } from '../table.ts'
 
 const HELP = `
 Examples:
   caisson executions list work
+  caisson executions list work --state ended --since 2026-01-01T00:00:00Z --direction asc
   caisson executions get exe_abc123 --json
-  caisson attach exe_abc123                 its output`
-
-type Flags = ConnectionOptions & { json?: boolean }
+  caisson executions logs exe_abc123 --tail 20
+  caisson attach exe_abc123                 its output, exactly, and its exit code`
 
 export function build(): Command {
   const command = new Command('executions').description('What was run, and how it ended.')
+  const get = new Command('get').aliases(['show', 'info']).description('show an execution')
+  withConnection(get.argument('<execution>', 'id')).action(async (execution: string, flags: CommonFlags) => {
+    const record = await connect(flags).call('getExecution', { execution })
+    await (flags.json ? printJson(record) : printLine(describeExecution(record)))
+  })
+  const logs = new Command('logs').description('print its output as text')
+  withConnection(withLogOptions(logs.argument('<execution>', 'id'))).action(
+    (execution: string, flags: CommonFlags & LogFlags) => printLogs(connect(flags), execution, flags),
+  )
+  return command.addCommand(listCommand()).addCommand(get).addCommand(logs).addHelpText('after', HELP)
+}
+
+function listCommand(): Command {
   const list = new Command('list').alias('ls').description('list the executions of a sandbox, newest first')
   list
     .argument('<sandbox>', 'id or name')
+    .addOption(new Option('--state <state>', 'only those').choices(['pending', 'running', 'ended']))
+    .addOption(new Option('--kind <kind>', 'only those').choices(['command', 'job']))
+    .option('--tag <name>', 'only those that were started with this tag')
+    .option('--since <time>', 'only those created at or after, such as 2026-01-01T00:00:00Z')
     .option('--limit <n>', 'at most so many, up to 100 (default: 50)', wholeNumber)
     .option('--offset <n>', 'leave out the first', wholeNumber)
-  withConnection(list).action(async (id: string, flags: Flags & { limit?: number; offset?: number }) => {
-    const { limit, offset } = flags
-    const page = await connect(flags).call('listExecutions', { id, limit, offset })
-    if (flags.json) return printJson(page)
-    if (page.executions.length === 0) return note('no executions')
-    await printLine(table(['ID', 'COMMAND', 'ENDED', 'TIME', 'OUTPUT', 'AGE'], page.executions.map(row)))
-  })
-  const get = new Command('get').aliases(['show', 'info']).description('show an execution')
-  withConnection(get.argument('<execution>', 'id')).action(async (execution: string, flags: Flags) => {
-    const record = await connect(flags).call('getExecution', { execution })
-    await (flags.json ? printJson(record) : printLine(describe(record)))
-  })
-  return command.addCommand(list).addCommand(get).addHelpText('after', HELP)
+    .addOption(new Option('--direction <dir>', 'by age (default: desc)').choices(['asc', 'desc']))
+  return withConnection(list).action(listExecutions)
 }
 
-const COMMAND_WIDTH = 48
+type ListFlags = CommonFlags & Omit<InputOf<'listExecutions'>, 'id'>
 
-function row(execution: ExecutionInfo): string[] {
-  const command = execution.argv.join(' ')
-  return [
-    execution.id,
-    command.length > COMMAND_WIDTH ? `${command.slice(0, COMMAND_WIDTH - 1)}…` : command,
-    outcome(execution),
-    execution.durationMs === null ? '-' : span(execution.durationMs),
-    bytes(execution.outputBytes),
-    ago(execution.createdAt),
-  ]
+async function listExecutions(id: string, { json, url, dataDir, ...query }: ListFlags): Promise<void> {
+  const connection = { ...(url !== undefined && { url }), ...(dataDir !== undefined && { dataDir }) }
+  const page = await connect(connection).call('listExecutions', { ...query, id })
+  if (json) return printJson(page)
+  if (page.executions.length === 0) return note('no executions')
+  const heading = ['ID', 'TAG', 'COMMAND', 'ENDED', 'TIME', 'OUTPUT', 'AGE']
+  await printLine(table(heading, page.executions.map(row)))
+  const shown = (query.offset ?? 0) + page.executions.length
+  if (page.total > shown) note(`${page.total} in all; --offset ${shown} shows more`)
 }
 
-const outcome = ({ state, ending, exitCode, signal }: ExecutionInfo): string =>
-  ending === null ? state : ending === 'exited' ? `exit ${exitCode}` : (signal ?? ending)
-
-const describe = (execution: ExecutionInfo): string =>
-  facts([
-    ['id', execution.id],
-    ['sandbox', execution.sandboxId],
-    ['command', JSON.stringify(execution.argv)],
-    ['state', execution.state],
-    ['ended', execution.ending && outcome(execution)],
-    ['evidence', execution.message],
-    ['took', execution.durationMs === null ? null : span(execution.durationMs)],
-    ['output', `${bytes(execution.outputBytes)}${execution.outputTruncated ? ', cut at its limit' : ''}`],
-    ['largest', execution.maxRssBytes === null ? null : `${bytes(execution.maxRssBytes)} resident`],
-    ['started', execution.startedAt],
-  ])
+const row = (execution: ExecutionInfo): string[] => [
+  execution.id,
+  execution.tag ?? '-',
+  commandText(execution),
+  outcome(execution),
+  took(execution),
+  bytes(execution.outputBytes),
+  ago(execution.createdAt),
+]

@@ -19,6 +19,7 @@ interface Flags {
   background?: boolean
   dataDir?: string
   listen?: string
+  sshListen?: string
   driver?: string
   storage?: string
   logLevel?: string
@@ -32,6 +33,7 @@ export function build(): Command {
     .option('--background', 'return when it is ready; its log is server.log in the data directory')
     .option('--data-dir <dir>', 'where everything is kept (or CAISSON_DATA_DIR)')
     .option('--listen <host:port>', 'also answer over TCP, to those with a key')
+    .option('--ssh-listen <host:port|off>', 'where SSH comes in')
     .addOption(new Option('--driver <name>', 'how sandboxes run').choices(['oci', 'local', 'memory']))
     .addOption(
       new Option('--storage <name>', 'how their files are kept').choices(['overlay', 'copy', 'memory']),
@@ -67,7 +69,7 @@ async function foreground(flags: Flags): Promise<void> {
   })
 }
 
-const serverFlags = ({ listen, driver, storage, logLevel }: Flags): string[] =>
-  Object.entries({ listen, driver, storage, 'log-level': logLevel }).flatMap(([name, value]) =>
-    value === undefined ? [] : [`--${name}`, value],
+const serverFlags = ({ listen, sshListen, driver, storage, logLevel }: Flags): string[] =>
+  Object.entries({ listen, 'ssh-listen': sshListen, driver, storage, 'log-level': logLevel }).flatMap(
+    ([name, value]) => (value === undefined ? [] : [`--${name}`, value]),
   )

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import * as http from 'node:http'
 import * as https from 'node:https'
 import { SandboxError } from '@caisson/protocol/errors'
+import { Queue } from '../queue.ts'
 import {
-  type Body,
   nameOf,
   refuseRedirect,
   type Transport,
@@ -21,6 +21,13 @@ const NEVER_SENT = new Set([
   'ENETUNREACH',
   'EACCES',
 ])
+
+/** Bytes of a body that are on their way before its source waits: a wait for each piece would halve the rate. */
+const UNDER_WAY = 1_048_576
+
+/** Bytes held for a slow reader before the connection is paused, and how far they fall before it goes on. */
+const HIGH_WATER = 524_288
+const LOW_WATER = 131_072
 
 /** Node's own HTTP client, over TCP, TLS or a unix socket; connections are kept and used again. */
 export function createNodeTransport(url: string): Transport {
@@ -43,7 +50,8 @@ export function createNodeTransport(url: string): Transport {
         agent,
         method: asked.method,
         path: prefix + asked.path,
-        headers: asked.headers,
+        headers:
+          asked.length === undefined ? asked.headers : { ...asked.headers, 'content-length': asked.length },
         ...(signal && { signal }),
       })
       outgoing.on('error', fail)
@@ -55,16 +63,21 @@ export function createNodeTransport(url: string): Transport {
           outgoing.destroy()
           return reject(error)
         }
+        // An answer that comes before the body is sent, and all of it: that connection can carry nothing else.
+        incoming.once('end', () => {
+          if (!outgoing.writableEnded) outgoing.destroy()
+        })
         resolve({
           status,
           header: (name) => {
             const value = incoming.headers[name]
             return Array.isArray(value) ? value[0] : value
           },
-          body: translated(incoming, url, nameOf(asked), signal),
+          trailer: (name) => incoming.trailers[name],
+          body: read(incoming, (error) => translate(error, url, nameOf(asked), signal)),
         })
       })
-      send(outgoing, asked.body).catch((error) => {
+      send(outgoing, asked).catch((error) => {
         fail(error)
         outgoing.destroy()
       })
@@ -84,7 +97,7 @@ export function createNodeTransport(url: string): Transport {
   }
 }
 
-async function send(outgoing: http.ClientRequest, body: Body | undefined): Promise<void> {
+async function send(outgoing: http.ClientRequest, { body, length }: TransportRequest): Promise<void> {
   if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) {
     outgoing.end(body)
     return
@@ -94,23 +107,42 @@ async function send(outgoing: http.ClientRequest, body: Body | undefined): Promi
   for (const event of ['close', 'response', 'error']) outgoing.once(event, () => over.abort())
   for await (const part of body) {
     if (over.signal.aborted) break
-    if (!outgoing.write(part)) await once(outgoing, 'drain', { signal: over.signal }).catch(() => {})
+    if (!outgoing.write(part) && outgoing.writableLength > UNDER_WAY)
+      await once(outgoing, 'drain', { signal: over.signal }).catch(() => {})
   }
-  outgoing.end()
+  // Less than was announced has no end: the connection is closed after the answer.
+  if (!over.signal.aborted || length === undefined) outgoing.end()
 }
 
-async function* translated(
+/**
+ * The pieces of an answer as they came. Node's own iteration joins pieces that wait, which copies most of a fast
+ * transfer.
+ */
+async function* read(
   incoming: http.IncomingMessage,
-  url: string,
-  what: string,
-  signal: AbortSignal | undefined,
+  fail: (error: unknown) => unknown,
 ): AsyncGenerator<Uint8Array> {
+  const queue = new Queue<Uint8Array>((bytes) => {
+    if (bytes > HIGH_WATER) incoming.pause()
+    else if (bytes <= LOW_WATER && incoming.isPaused()) incoming.resume()
+  })
+  incoming.on('end', () => queue.end())
+  incoming.on('error', (error) => queue.fail(fail(error)))
+  incoming.on('close', () => {
+    if (!incoming.readableEnded) queue.fail(fail(brokenOff()))
+  })
+  // It may have broken before anybody read, and says nothing more then.
+  if (incoming.destroyed) throw fail(brokenOff())
+  incoming.on('data', (piece: Buffer) => queue.push(piece))
   try {
-    yield* incoming
-  } catch (error) {
-    throw translate(error, url, what, signal)
+    yield* queue
+  } finally {
+    // A reader that leaves early closes the connection; after the end there is nothing to close.
+    if (!incoming.readableEnded) incoming.destroy()
   }
 }
+
+const brokenOff = () => Object.assign(new Error('the answer broke off'), { code: 'ECONNRESET' })
 
 function translate(error: unknown, url: string, what: string, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted) return new SandboxError('aborted', { what }, { cause: signal.reason })

@@ -9,11 +9,15 @@ export interface TransportRequest {
   path: string
   headers: Record<string, string>
   body?: Body | undefined
+  /** Bytes of the body, where they are known before it is produced. */
+  length?: number | undefined
 }
 
 export interface TransportResponse {
   status: number
   header(name: string): string | undefined
+  /** What the server says after the body; absent where trailers cannot be read. */
+  trailer?(name: string): string | undefined
   /** Reading pulls from the connection; leaving the loop early closes it. */
   body: AsyncIterable<Uint8Array>
 }

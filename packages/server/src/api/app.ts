@@ -81,7 +81,7 @@ function createApp(log: Log): FastifyInstance {
     exposeHeadRoutes: false,
     return503OnClosing: false,
     // Queries are parsed by the door, strictly; this saves doing it twice.
-    routerOptions: { maxParamLength: 1024, querystringParser: () => ({}) },
+    routerOptions: { maxParamLength: 8192, querystringParser: () => ({}) },
     frameworkErrors: (error, request, reply) => {
       void answerError(log, error, request, reply)
     },

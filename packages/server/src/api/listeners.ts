@@ -2,6 +2,7 @@ import { createServer, type Server, type ServerOptions, type ServerResponse } fr
 import type { AddressInfo, Socket } from 'node:net'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { FastifyInstance } from 'fastify'
+import { parseAddress } from '../address.ts'
 import type { Access } from './access.ts'
 import { invalid } from './errors.ts'
 import { answerRaw } from './raw-answer.ts'
@@ -101,18 +102,6 @@ function refuseBytes(
       socket,
       invalid('', `the bytes received are not an HTTP request (${error.code ?? error.message})`),
     )
-}
-
-function parseAddress(address: string): { host: string; port: number } {
-  const match = /^(?:(?:\[([0-9a-f:.]+)\]|([^:\s]+)):)?(\d{1,5})$/i.exec(address)
-  const port = Number(match?.[3])
-  if (match === null || port > 65_535) {
-    throw new SandboxError('host_not_ready', {
-      what: `"${address}" is no address to listen on`,
-      fix: 'Write host:port, such as 127.0.0.1:7330.',
-    })
-  }
-  return { host: match[1] ?? match[2] ?? '127.0.0.1', port }
 }
 
 function notListening(address: string, cause: unknown): SandboxError {

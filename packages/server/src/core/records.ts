@@ -41,7 +41,11 @@ export type SandboxState = 'creating' | 'ready' | 'stopping' | 'terminated' | 'f
 export interface ExecutionRecord {
   id: string
   sandboxId: string
+  kind: 'command' | 'job'
+  tag: string | null
   state: 'pending' | 'running' | 'ended'
+  /** Of the leader, in the sandbox's own numbers; null until it runs. */
+  pid: number | null
   argv: string[]
   cwd: string | null
   user: string | null
@@ -53,7 +57,11 @@ export interface ExecutionRecord {
   deadlineAt: number | null
   /** Bytes of output kept at most; later bytes are read and dropped. */
   outputLimit: number
+  /** Which end of the output is kept when it is more. */
+  outputKeep: 'head' | 'tail'
   outputBytes: number
+  /** Offset of the first byte that is kept. */
+  outputStart: number
   outputTruncated: boolean
   /** Set before the signal is sent, so that the ending has evidence even if the server dies in between. */
   killReason: 'timeout' | 'cancelled' | 'idle' | null
@@ -70,6 +78,41 @@ export interface ExecutionRecord {
   endedAt: number | null
   idempotencyKey: string | null
   requestDigest: string | null
+}
+
+/** What happened to a sandbox. Written in the same transaction as what it tells. */
+export interface EventRecord {
+  id: string
+  sandboxId: string
+  /** Such as `create`, `lifecycle:started`, `destroy`. */
+  type: string
+  payload: Record<string, unknown>
+  createdAt: number
+}
+
+/** What a sandbox used in one hour. */
+export interface UsageRecord {
+  /** Start of the hour, milliseconds since the epoch. */
+  hour: number
+  sandboxId: string
+  projectId: string | null
+  orgId: string | null
+  executions: number
+  cpuUsec: number
+  memoryByteSec: number
+  egressBytes: number
+}
+
+export interface SshKeyRecord {
+  id: string
+  name: string
+  /** Such as `ssh-ed25519`. */
+  type: string
+  /** `SHA256:` and unpadded base64. */
+  fingerprint: string
+  /** Type and base64, without the comment. */
+  publicKey: string
+  createdAt: number
 }
 
 export interface KeyRecord {

@@ -1,7 +1,7 @@
-import { Execution, Sandbox } from '@caisson/protocol/resources'
+import { Event, Execution, Job, Sandbox } from '@caisson/protocol/resources'
 import { expect, test } from 'vitest'
 import type { ExecutionRecord, SandboxRecord } from './records.ts'
-import { toExecution, toSandbox } from './view.ts'
+import { jobStatus, toEvent, toExecution, toJob, toSandbox } from './view.ts'
 
 const record: SandboxRecord = {
   id: 'sbx_1',
@@ -36,7 +36,10 @@ const record: SandboxRecord = {
 const execution: ExecutionRecord = {
   id: 'exe_1',
   sandboxId: 'sbx_1',
+  kind: 'command',
+  tag: 'build',
   state: 'ended',
+  pid: 17,
   argv: ['true'],
   cwd: null,
   user: null,
@@ -46,7 +49,9 @@ const execution: ExecutionRecord = {
   timeoutMs: null,
   deadlineAt: null,
   outputLimit: 100,
+  outputKeep: 'tail',
   outputBytes: 5,
+  outputStart: 2,
   outputTruncated: false,
   killReason: null,
   ending: 'exited',
@@ -89,7 +94,38 @@ test('an execution is shown in the shape of the API, and nothing beside it', () 
   const shown = toExecution(execution)
   expect(Execution.strict().parse(shown)).toEqual(shown)
   expect(JSON.stringify(shown)).not.toContain('canary')
-  expect(shown).toMatchObject({ tty: true, durationMs: 15, endedAt: '2023-11-14T22:13:20.025Z' })
+  expect(shown).toMatchObject({
+    tty: true,
+    terminal: { cols: 80, rows: 24 },
+    outputStart: 2,
+    durationMs: 15,
+    endedAt: '2023-11-14T22:13:20.025Z',
+  })
   expect(toExecution({ ...execution, endedAt: null }).durationMs).toBeNull()
   expect(toExecution({ ...execution, endedAt: 1 }).durationMs).toBe(0)
+})
+
+test.each([
+  ['pending', null, null, 'pending'],
+  ['running', null, null, 'running'],
+  ['ended', 'exited', 0, 'completed'],
+  ['ended', 'exited', 1, 'failed'],
+  ['ended', 'cancelled', null, 'cancelled'],
+  ['ended', 'signalled', null, 'failed'],
+  ['ended', 'out-of-memory', null, 'failed'],
+  ['ended', 'execution-timeout', null, 'failed'],
+  ['ended', 'sandbox-ended', null, 'failed'],
+] as const)('a job that is %s, %s with the code %s, shows as %4$s', (state, ending, exitCode, status) => {
+  expect(jobStatus({ state, ending, exitCode })).toBe(status)
+})
+
+test('a job is shown in the shape of the API, and nothing beside it', () => {
+  const shown = toJob(toExecution({ ...execution, kind: 'job' }))
+  expect(Job.strict().parse(shown)).toEqual(shown)
+  expect(JSON.stringify(shown)).not.toContain('canary')
+})
+
+test('an event is shown in the shape of the API', () => {
+  const shown = toEvent({ id: 'evt_1', sandboxId: 'sbx_1', type: 'create', payload: { a: 1 }, createdAt: 0 })
+  expect(Event.strict().parse(shown)).toEqual(shown)
 })

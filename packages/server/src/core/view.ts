@@ -1,5 +1,5 @@
-import type { Execution, Sandbox, Status } from '@caisson/protocol/resources'
-import type { ExecutionRecord, SandboxRecord } from './records.ts'
+import type { Event, Execution, Job, JobStatus, Sandbox, Status } from '@caisson/protocol/resources'
+import type { EventRecord, ExecutionRecord, SandboxRecord } from './records.ts'
 
 /** What a record does not tell about a sandbox: how it is now. */
 export interface Present {
@@ -50,17 +50,22 @@ export function toExecution(record: ExecutionRecord): Execution {
   return {
     id: record.id,
     sandboxId: record.sandboxId,
+    kind: record.kind,
+    tag: record.tag,
     state: record.state,
+    pid: record.pid,
     argv: record.argv,
     cwd: record.cwd,
     user: record.user,
     tty: record.tty !== null,
+    terminal: record.tty,
     ending: record.ending,
     exitCode: record.exitCode,
     signal: record.signal,
     message: record.message,
     oomKills: record.oomKills,
     outputBytes: record.outputBytes,
+    outputStart: record.outputStart,
     outputTruncated: record.outputTruncated,
     timeoutMs: record.timeoutMs,
     // The clock may be set back between the two.
@@ -71,6 +76,27 @@ export function toExecution(record: ExecutionRecord): Execution {
     startedAt: orNull(startedAt),
     endedAt: orNull(endedAt),
   }
+}
+
+/** A job's status follows from how its execution ended. */
+export function jobStatus({
+  state,
+  ending,
+  exitCode,
+}: Pick<Execution, 'state' | 'ending' | 'exitCode'>): JobStatus {
+  if (state !== 'ended') return state
+  if (ending === 'cancelled') return 'cancelled'
+  return exitCode === 0 ? 'completed' : 'failed'
+}
+
+/** An execution of kind `job` as the API shows it. */
+export function toJob(execution: Execution): Job {
+  return { ...execution, status: jobStatus(execution) }
+}
+
+/** An event as the API shows it. */
+export function toEvent(record: EventRecord): Event {
+  return { ...record, createdAt: iso(record.createdAt) }
 }
 
 function iso(time: number): string {

@@ -4,10 +4,12 @@ import { encodeFrame, type Fields, FrameError, fields, parseFields } from '@cais
 import { Field, type Frame, FrameType, LIMITS, PROTOCOL_GENERATION } from '@caisson/protocol/frames'
 import { abortable, aborted } from './abort.ts'
 import { Connection, type StreamHandler } from './connection.ts'
+import { dial } from './dial.ts'
 import { attachError, type Failure, startError } from './errors.ts'
 import { Execution } from './execution.ts'
 import { Files } from './files.ts'
 import type { Guest, GuestExecution, OutputSink, StartRequest } from './guest.ts'
+import type { Slots } from './request.ts'
 
 /** An agent says hello as soon as it is connected to; one that has not after so long does not work. */
 const HELLO_MS = 10_000
@@ -85,12 +87,13 @@ class AgentGuest implements Guest {
   readonly files: Files
   readonly closed: Promise<void>
   readonly #connection: Connection
+  readonly #slots: Slots = { used: 0 }
 
   constructor(connection: Connection, hello: Hello) {
     this.nonce = hello.nonce
     this.held = hello.held
     this.closed = connection.closed
-    this.files = new Files(connection)
+    this.files = new Files(connection, this.#slots)
     this.#connection = connection
   }
 
@@ -109,6 +112,10 @@ class AgentGuest implements Guest {
     const refused = (failure: Failure) => attachError(this.#connection.sandbox, id, failure)
     const execution = new Execution(this.#connection, id, offset, sink, refused)
     return execution.begin(FrameType.ATTACH, payload, signal)
+  }
+
+  async dial(port: number, signal?: AbortSignal): Promise<Duplex> {
+    return dial(this.#connection, this.#slots, port, signal)
   }
 
   close(): void {

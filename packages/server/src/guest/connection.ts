@@ -6,7 +6,7 @@ import { type Frame, FrameType, LIMITS } from '@caisson/protocol/frames'
 /** Takes the frames of one stream. */
 export interface StreamHandler {
   /**
-   * What a bulk frame carries is only valid during the call.
+   * What a frame carries is only valid during the call.
    * @throws FrameError when the agent breaks the protocol; the connection is then closed.
    */
   receive(frame: Frame): void
@@ -113,7 +113,7 @@ export class Connection {
         if (this.#failure !== null) return
         const handler = this.#streams.get(frame.stream)
         if (handler === undefined) this.#stray(frame)
-        else handler.receive(isBulk(frame) ? frame : { ...frame, payload: Buffer.from(frame.payload) })
+        else handler.receive(frame)
       }
       this.#parser.release()
     } catch (error) {

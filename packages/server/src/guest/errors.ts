@@ -51,9 +51,14 @@ export interface FileContext {
   user: string
 }
 
-export function fileError(context: FileContext, failure: Failure): SandboxError {
+export function fileError(context: FileContext, failure: Failure, cause?: Error): SandboxError {
   const code = FILE_CODES.get(failure.errno) ?? 'file_failed'
-  return new SandboxError(code, { ...context, reason: failure.reason } as never)
+  return new SandboxError(code, { ...context, reason: failure.reason } as never, { cause })
+}
+
+/** A connection to a port that was not made. */
+export function dialError(sandbox: string, port: number, failure: Failure): SandboxError {
+  return new SandboxError('port_closed', { sandbox, port, reason: failure.reason })
 }
 
 /** A program that was not started: not found, or something before it (`user`, `cwd`, `pty`, `start`) failed. */

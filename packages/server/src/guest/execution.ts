@@ -119,6 +119,10 @@ export class Execution implements GuestExecution, StreamHandler {
     await abortable(answer.promise, `signalling execution ${this.id}`, signal)
   }
 
+  pace(offset: number | null): void {
+    this.#output.pace(offset)
+  }
+
   resize(cols: number, rows: number): void {
     this.#send(FrameType.RESIZE, fields().u64(Field.TTY_COLS, cols).u64(Field.TTY_ROWS, rows).encode())
   }

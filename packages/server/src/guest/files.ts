@@ -1,29 +1,38 @@
 import { dirname } from 'node:path'
 import { SandboxError } from '@caisson/protocol/errors'
-import { type FieldBuilder, type Fields, fields } from '@caisson/protocol/frame-codec'
+import { type FieldBuilder, type Fields, FrameError } from '@caisson/protocol/frame-codec'
 import { Field, FrameType } from '@caisson/protocol/frames'
 import type { Connection } from './connection.ts'
-import type { FileContext } from './errors.ts'
-import type { GuestFiles } from './guest.ts'
+import type { FileStat, GuestFiles, TreeEntry } from './guest.ts'
 import { ListRequest } from './list.ts'
+import { context, flag, ofPath, ofUpload, ofUser, type User, withText } from './payload.ts'
 import { ReadRequest } from './read.ts'
 import { SimpleRequest, type Slots } from './request.ts'
+import { send } from './send.ts'
 import { readStat } from './stat.ts'
+import { TreeReadRequest } from './tree-read.ts'
+import { TreeWriteRequest } from './tree-write.ts'
+import { WatchRequest } from './watch.ts'
 import { WriteRequest } from './write.ts'
 
-type User = { user?: string }
+type PartOptions = Parameters<GuestFiles['writePart']>[2]
 
 /** File operations of one connection. */
 export class Files implements GuestFiles {
   readonly #connection: Connection
-  readonly #slots: Slots = { used: 0 }
+  readonly #slots: Slots
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, slots: Slots) {
     this.#connection = connection
+    this.#slots = slots
   }
 
-  async read(path: string, options: User & { offset?: number; length?: number }, signal?: AbortSignal) {
-    const payload = ofPath(path, options)
+  async read(
+    path: string,
+    options: User & { offset?: number; length?: number; resume?: string },
+    signal?: AbortSignal,
+  ) {
+    const payload = ofUpload(ofPath(path, options), options)
     if (options.offset !== undefined) payload.u64(Field.OFFSET, options.offset)
     if (options.length !== undefined) payload.u64(Field.LENGTH, options.length)
     const data = new ReadRequest(this.#connection, this.#slots, context(path, options))
@@ -39,13 +48,79 @@ export class Files implements GuestFiles {
     const created = options.parents === true ? await this.#makeParent(path, options, signal) : []
     const payload = ofPath(path, options)
     if (options.mode !== undefined) payload.u64(Field.MODE, options.mode)
-    const request = new WriteRequest(this.#connection, this.#slots, context(path, options))
-    const written = request.begin(FrameType.FILE_WRITE, payload.encode(), signal)
-    // A failure of the request ends the sending as well, and is what the caller gets.
-    const sent = request.send(data).catch((error) => request.cancel(error))
-    const stat = await written
-    await sent
+    const request = new WriteRequest(this.#connection, this.#slots, context(path, options), readStat)
+    const stat = await send(request, FrameType.FILE_WRITE, payload, data, signal)
     return { stat, created }
+  }
+
+  async writePart(
+    path: string,
+    data: AsyncIterable<Uint8Array> | Uint8Array,
+    options: PartOptions,
+    signal?: AbortSignal,
+  ) {
+    const created = options.parents === true ? await this.#makeParent(path, options, signal) : []
+    const payload = ofUpload(ofPath(path, options), options)
+    payload.u64(Field.OFFSET, options.offset).u64(Field.SIZE, options.size)
+    if (options.mode !== undefined) payload.u64(Field.MODE, options.mode)
+    const upload = context(path, options)
+    const request = new WriteRequest(this.#connection, this.#slots, upload, readPart, options.offset)
+    try {
+      return { ...(await send(request, FrameType.FILE_WRITE, payload, data, signal)), created }
+    } catch (error) {
+      throw await this.#partError(path, options, error, signal)
+    }
+  }
+
+  async received(path: string, options: User & { resume: string }, signal?: AbortSignal): Promise<number> {
+    try {
+      const { stat, data } = await this.read(path, { ...options, length: 0 }, signal)
+      await data.return()
+      return stat.size
+    } catch (error) {
+      if (SandboxError.is(error, 'file_not_found')) return 0
+      throw error
+    }
+  }
+
+  async writeTree(
+    base: string | null,
+    entries: AsyncIterable<TreeEntry> | Iterable<TreeEntry>,
+    options: User,
+    signal?: AbortSignal,
+  ) {
+    const payload = base === null ? ofUser(options) : ofPath(base, options)
+    const request = new TreeWriteRequest(this.#connection, this.#slots, context(base ?? '.', options))
+    const created = await send(request, FrameType.TREE_WRITE, payload, entries, signal)
+    return { ...request.sent, created }
+  }
+
+  async readTree(path: string, options: User & { depth?: number; content?: boolean }, signal?: AbortSignal) {
+    const content = options.content === true
+    const payload = flag(ofPath(path, options), Field.CONTENT, content)
+    if (options.depth !== undefined) payload.u64(Field.DEPTH, options.depth)
+    const request = new TreeReadRequest(this.#connection, this.#slots, context(path, options), content)
+    const stat = await request.begin(FrameType.TREE_READ, payload.encode(), signal)
+    return {
+      stat,
+      entries: request.entries,
+      get skipped() {
+        return request.skipped
+      },
+    }
+  }
+
+  async watch(path: string, options: User & { recursive?: boolean }, signal?: AbortSignal) {
+    const payload = flag(ofPath(path, options), Field.RECURSIVE, options.recursive)
+    const request = new WatchRequest(this.#connection, this.#slots, context(path, options))
+    return request.begin(FrameType.FILE_WATCH, payload.encode(), signal)
+  }
+
+  /** A part that begins behind what was received is refused as invalid, like other things that are not. */
+  async #partError(path: string, options: PartOptions, error: unknown, signal: AbortSignal | undefined) {
+    if (!SandboxError.is(error, 'file_wrong_type') || options.offset === 0) return error
+    const offset = await this.received(path, options, signal)
+    return offset < options.offset ? new SandboxError('upload_offset', { path, offset }) : error
   }
 
   /** A request of its own, because the answer to a write does not tell what was created for it. */
@@ -77,12 +152,12 @@ export class Files implements GuestFiles {
   }
 
   async rename(from: string, to: string, options: User, signal?: AbortSignal) {
-    const payload = ofPath(from, options).string(Field.TARGET, to)
+    const payload = withText(ofPath(from, options), Field.TARGET, to)
     await this.#request(FrameType.FILE_RENAME, from, options, payload, nothing, signal)
   }
 
-  async remove(path: string, options: User & { recursive?: boolean }, signal?: AbortSignal) {
-    const payload = flag(ofPath(path, options), Field.RECURSIVE, options.recursive)
+  async remove(path: string, options: User & { recursive?: boolean; resume?: string }, signal?: AbortSignal) {
+    const payload = flag(ofUpload(ofPath(path, options), options), Field.RECURSIVE, options.recursive)
     await this.#request(FrameType.FILE_REMOVE, path, options, payload, nothing, signal)
   }
 
@@ -109,20 +184,13 @@ export class Files implements GuestFiles {
   }
 }
 
+/** @throws FrameError when it holds another amount than was sent. */
+function readPart(answer: Fields, end: number): { stat: FileStat | null; offset: number } {
+  if (answer.bytes(Field.FILE_TYPE) !== undefined) return { stat: readStat(answer), offset: end }
+  const offset = answer.u64(Field.OFFSET)
+  if (offset !== end) throw new FrameError(`An upload of ${end} bytes cannot hold ${offset}`)
+  return { stat: null, offset }
+}
+
 /** Most answers say no more than that it is done. */
 function nothing(): void {}
-
-function context(path: string, options: User): FileContext {
-  return { path, user: options.user ?? 'root' }
-}
-
-function ofPath(path: string, options: User): FieldBuilder {
-  // C strings end at NUL: the agent would refuse it as malformed and close the connection for everybody.
-  if (path.includes('\0')) throw new SandboxError('file_not_found', { path })
-  const payload = fields().string(Field.PATH, path)
-  return options.user === undefined ? payload : payload.string(Field.USER, options.user)
-}
-
-function flag(payload: FieldBuilder, tag: Field, value: boolean | undefined): FieldBuilder {
-  return value === true ? payload.u64(tag, 1) : payload
-}

@@ -83,6 +83,18 @@ describe('executions', () => {
     expect(parseBulk((await agent.next(FrameType.ACK)).payload).offset).toBe(chunk.length)
   })
 
+  test('beyond the pace nothing is acknowledged, and without one all is', async () => {
+    const { agent, execution, stream } = await started()
+    execution.pace(10)
+    agent.bulk(FrameType.OUTPUT, stream, 0, chunk)
+    expect(parseBulk((await agent.next(FrameType.ACK)).payload).offset).toBe(10)
+    agent.bulk(FrameType.OUTPUT, stream, chunk.length, 'more')
+    await settle()
+    expect(agent.count(FrameType.ACK)).toBe(0)
+    execution.pace(null)
+    expect(parseBulk((await agent.next(FrameType.ACK)).payload).offset).toBe(chunk.length + 4)
+  })
+
   test('a little output is acknowledged when it is quiet', async () => {
     const { agent, stream } = await started()
     agent.bulk(FrameType.OUTPUT, stream, 0, 'hi')
@@ -171,6 +183,19 @@ describe('executions', () => {
     expect([rest.offset, rest.bytes.length]).toEqual([LIMITS.WINDOW, 10])
     await writing
     await agent.next(FrameType.STDIN_CLOSE)
+  })
+
+  test('what does not fit the window is not cut into crumbs', async () => {
+    const { agent, execution, stream } = await started()
+    await execution.writeStdin(new Uint8Array(LIMITS.WINDOW - 100))
+    const more = execution.writeStdin(new Uint8Array(20_000))
+    await settle()
+    expect(agent.take().map(({ payload }) => parseBulk(payload).bytes.length)).toHaveLength(4)
+    const acknowledged = Buffer.alloc(8)
+    acknowledged.writeBigUInt64LE(BigInt(chunk.length))
+    agent.send(FrameType.ACK, stream, acknowledged)
+    await more
+    expect(parseBulk((await agent.next(FrameType.STDIN)).payload).bytes.length).toBe(20_000)
   })
 
   test('an aborted write to stdin stops waiting', async () => {
@@ -374,11 +399,14 @@ describe('files', () => {
     agent.send(FrameType.OK, stream, stat())
     const { data } = await reading
     agent.bulk(FrameType.DATA, stream, 0, chunk)
+    agent.bulk(FrameType.DATA, stream, chunk.length, chunk)
     await settle()
-    expect(agent.count(FrameType.ACK)).toBe(0)
     const iterator = data[Symbol.asyncIterator]()
     expect((await iterator.next()).value?.length).toBe(chunk.length)
-    expect(parseBulk((await agent.next(FrameType.ACK)).payload).offset).toBe(chunk.length)
+    await settle()
+    expect(agent.count(FrameType.ACK)).toBe(0)
+    await iterator.next()
+    expect(parseBulk((await agent.next(FrameType.ACK)).payload).offset).toBe(2 * chunk.length)
     agent.send(FrameType.END, stream)
     expect((await iterator.next()).done).toBe(true)
   })

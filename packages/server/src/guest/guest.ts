@@ -1,3 +1,5 @@
+import type { Duplex } from 'node:stream'
+
 /**
  * The host's end of the agent protocol (packages/protocol/src/frames.ts). Every byte that arrives is hostile:
  * frames are bounded, numbers are checked, names stay names. One `Guest` is one connection to one agent.
@@ -15,6 +17,11 @@ export interface Guest {
   start(request: StartRequest, sink: OutputSink, signal?: AbortSignal): Promise<GuestExecution>
   /** Follows a held execution from an output offset on. */
   attach(id: string, offset: number, sink: OutputSink, signal?: AbortSignal): Promise<GuestExecution>
+  /**
+   * Connects to a TCP port of the sandbox's own loopback; the stream half-closes both ways, and destroying it resets.
+   * @throws SandboxError `port_closed` when nothing listens, `agent_lost`
+   */
+  dial(port: number, signal?: AbortSignal): Promise<Duplex>
   /** Resolves, never rejects, when the connection is gone. */
   readonly closed: Promise<void>
   close(): void
@@ -51,6 +58,8 @@ export interface GuestExecution {
   closeStdin(): void
   signal(name: string, scope: 'leader' | 'group' | 'tree', signal?: AbortSignal): Promise<void>
   resize(cols: number, rows: number): void
+  /** Lets the program wait when its output is beyond `offset` by more than a window; null: it need not wait. */
+  pace(offset: number | null): void
   /** The agent may drop the execution: its ending and output are kept here. */
   forget(): void
 }
@@ -76,7 +85,7 @@ export interface GuestFiles {
   /** Streams a regular file; leaving the iteration early cancels it. */
   read(
     path: string,
-    options: { user?: string; offset?: number; length?: number },
+    options: { user?: string; offset?: number; length?: number; resume?: string },
     signal?: AbortSignal,
   ): Promise<{ stat: FileStat; data: AsyncIterable<Uint8Array> }>
   /** Replaces a file atomically; a failure leaves the old one. */
@@ -86,6 +95,45 @@ export interface GuestFiles {
     options: { user?: string; mode?: number; parents?: boolean },
     signal?: AbortSignal,
   ): Promise<{ stat: FileStat; created: string[] }>
+  /**
+   * Sends a part of a resumable upload, whose `resume` name finds again what was received earlier, also by another
+   * connection or server. The file is replaced when the upload holds `size` bytes; `stat` is null before that.
+   * @throws SandboxError `upload_offset` when it does not reach up to `offset`
+   */
+  writePart(
+    path: string,
+    data: AsyncIterable<Uint8Array> | Uint8Array,
+    options: {
+      user?: string
+      mode?: number
+      parents?: boolean
+      resume: string
+      offset: number
+      size: number
+    },
+    signal?: AbortSignal,
+  ): Promise<{ stat: FileStat | null; offset: number; created: string[] }>
+  /** How much a resumable upload holds; 0 when there is none. */
+  received(path: string, options: { user?: string; resume: string }, signal?: AbortSignal): Promise<number>
+  /** Writes a tree; with `base`, nothing of it gets out of that directory. @throws SandboxError whose cause is a `TreeFailure` when it failed at an entry */
+  writeTree(
+    base: string | null,
+    entries: AsyncIterable<TreeEntry> | Iterable<TreeEntry>,
+    options: { user?: string },
+    signal?: AbortSignal,
+  ): Promise<{ entries: number; bytes: number; created: string[] }>
+  /** Reads a tree, directories before what is in them; links are not followed, other mounts not entered. */
+  readTree(
+    path: string,
+    options: { user?: string; depth?: number; content?: boolean },
+    signal?: AbortSignal,
+  ): Promise<TreeReading>
+  /** Tells changes below a directory until the signal aborts or the iteration is left; ends when the directory is removed. */
+  watch(
+    path: string,
+    options: { user?: string; recursive?: boolean },
+    signal?: AbortSignal,
+  ): Promise<AsyncIterable<GuestFileChange>>
   stat(path: string, options: { user?: string; follow?: boolean }, signal?: AbortSignal): Promise<FileStat>
   list(
     path: string,
@@ -98,7 +146,11 @@ export interface GuestFiles {
     signal?: AbortSignal,
   ): Promise<string[]>
   rename(from: string, to: string, options: { user?: string }, signal?: AbortSignal): Promise<void>
-  remove(path: string, options: { user?: string; recursive?: boolean }, signal?: AbortSignal): Promise<void>
+  remove(
+    path: string,
+    options: { user?: string; recursive?: boolean; resume?: string },
+    signal?: AbortSignal,
+  ): Promise<void>
   chmod(path: string, mode: number, options: { user?: string }, signal?: AbortSignal): Promise<void>
   chown(
     path: string,
@@ -107,4 +159,40 @@ export interface GuestFiles {
     options: { user?: string },
     signal?: AbortSignal,
   ): Promise<void>
+}
+
+/** An entry to write. `path` is relative to the base, or a path of its own where there is none. */
+export type TreeEntry = { path: string; mode?: number; mtimeMs?: number } & (
+  | { type: 'file'; size: number; data: AsyncIterable<Uint8Array> | Uint8Array }
+  | { type: 'directory' }
+  | { type: 'symlink'; link: string }
+)
+
+/** Which entry a tree failed at, and how many before it were completed. */
+export class TreeFailure extends Error {
+  readonly entry: string
+  readonly entries: number
+
+  constructor(entry: string, entries: number) {
+    super(`at entry "${entry}" after ${entries} others`)
+    this.entry = entry
+    this.entries = entries
+  }
+}
+
+export interface TreeReading {
+  /** Of the path itself. */
+  stat: FileStat
+  /** `data` of a file, with `content`, must be read to its end, or the iteration left, before the next entry is asked for. */
+  entries: AsyncIterable<FileStat & { path: string; data: AsyncIterable<Uint8Array> | null }>
+  /** After the iteration: entries that were left out or changed while they were read. */
+  readonly skipped: number
+}
+
+export interface GuestFileChange {
+  type: 'create' | 'write' | 'remove' | 'rename' | 'chmod' | 'overflow'
+  /** Relative to the watched directory; empty: that itself. */
+  path: string
+  target: string | null
+  fileType: FileStat['type'] | null
 }

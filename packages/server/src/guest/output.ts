@@ -33,6 +33,7 @@ export class OutputFlow {
   #received: number
   #kept: number
   #acknowledged: number
+  #ceiling = Number.POSITIVE_INFINITY
   #begun = false
   #stopped = false
   #writing = false
@@ -67,6 +68,12 @@ export class OutputFlow {
     const stderr = (frame.flags & Flag.STDERR) !== 0
     if (this.#writing) this.#enqueue(offset, stderr, bytes)
     else if (!this.#write(offset, stderr, bytes)) this.#writing = true
+  }
+
+  /** Acknowledges no further than `offset`: the agent sends one window more and then lets the program wait. */
+  pace(offset: number | null): void {
+    this.#ceiling = offset ?? Number.POSITIVE_INFINITY
+    this.#keep(this.#kept)
   }
 
   /** Checks the total that OUTPUT_CLOSED tells. @throws FrameError */
@@ -144,16 +151,19 @@ export class OutputFlow {
 
   #keep(end: number): void {
     this.#kept = end
-    if (end - this.#acknowledged >= ACK_BYTES) this.#acknowledge()
+    const takes = Math.min(end, this.#ceiling) - this.#acknowledged
+    if (takes <= 0) return
+    if (takes >= ACK_BYTES) this.#acknowledge()
     else if (this.#timer === undefined) this.#timer = setTimeout(this.#acknowledge, ACK_IDLE_MS).unref()
   }
 
   #acknowledge = (): void => {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#stopped || this.#kept === this.#acknowledged) return
-    this.#acknowledged = this.#kept
-    this.#connection.send(encodeAck(this.#stream, this.#kept))
+    const upTo = Math.min(this.#kept, this.#ceiling)
+    if (this.#stopped || upTo <= this.#acknowledged) return
+    this.#acknowledged = upTo
+    this.#connection.send(encodeAck(this.#stream, upTo))
   }
 
   #sinkFailed = (error: unknown): void => {

@@ -4,7 +4,7 @@ import type { FileStat } from './guest.ts'
 import { Request } from './request.ts'
 import { readStat } from './stat.ts'
 
-const ACK_BYTES = LIMITS.WINDOW / 4
+const ACK_BYTES = LIMITS.WINDOW / 2
 const DONE: IteratorResult<Uint8Array> = { done: true, value: undefined }
 
 /**
@@ -40,6 +40,7 @@ export class ReadRequest
 
   async return(): Promise<IteratorResult<Uint8Array>> {
     this.#chunks = []
+    for (const waiting of this.#waiting.splice(0)) waiting.resolve(DONE)
     this.cancel(new Error('The reader has left'))
     this.#failure = null
     this.#ended = true

@@ -3,14 +3,17 @@ import { encodeFrame, type Fields, FrameError, parseFields } from '@caisson/prot
 import { type Frame, FrameType, LIMITS } from '@caisson/protocol/frames'
 import { aborted } from './abort.ts'
 import type { Connection, StreamHandler } from './connection.ts'
-import { type FileContext, fileError, readFailure } from './errors.ts'
+import { type Failure, type FileContext, fileError, readFailure } from './errors.ts'
 
 /** Counts the requests of a connection, which the agent bounds. */
 export interface Slots {
   used: number
 }
 
-/** A file request on its own stream, from `begin` until it has succeeded, failed or been given up. */
+/** Requests that stay for long leave so many slots to those that do not. */
+export const RESERVED_SLOTS = 64
+
+/** A request on its own stream, from `begin` until it has succeeded, failed or been given up. */
 export abstract class Request<T> implements StreamHandler {
   protected readonly connection: Connection
   protected readonly context: FileContext
@@ -30,11 +33,8 @@ export abstract class Request<T> implements StreamHandler {
   begin(type: FrameType, payload: Uint8Array, signal?: AbortSignal): Promise<T> {
     const what = `a request for ${this.context.path}`
     if (signal?.aborted) throw aborted(what, signal)
-    if (this.#slots.used >= LIMITS.MAX_REQUESTS)
-      throw new SandboxError('too_many', {
-        what: 'file requests to this sandbox',
-        limit: LIMITS.MAX_REQUESTS,
-      })
+    if (this.#slots.used >= this.limit)
+      throw new SandboxError('too_many', { what: 'requests to this sandbox', limit: this.limit })
     const frame = encodeFrame(type, 0, payload)
     this.#stream = this.connection.open(this)
     new DataView(frame.buffer, frame.byteOffset).setUint32(4, this.#stream, true)
@@ -68,12 +68,22 @@ export abstract class Request<T> implements StreamHandler {
     return this.#stream
   }
 
+  /** How many requests may be under way before this one is refused. */
+  protected get limit(): number {
+    return LIMITS.MAX_REQUESTS
+  }
+
   /** Takes every frame but ERROR. */
   protected abstract take(frame: Frame): void
 
   /** The request is over by an error; the stream is released. */
   protected failed(error: Error): void {
     this.#result.reject(error)
+  }
+
+  /** The error of a request that the agent refuses. @throws FrameError when its fields cannot be. */
+  protected refused(_answer: Fields, failure: Failure): Error {
+    return fileError(this.context, failure)
   }
 
   /** Answers `begin`; the stream stays open until `finish`. */
@@ -83,9 +93,14 @@ export abstract class Request<T> implements StreamHandler {
     this.#result.resolve(value)
   }
 
-  /** The request is over. */
-  protected finish(): void {
-    this.#end(false)
+  /** Answers `begin`, whose signal gives the request up all the same. */
+  protected answerAndGoOn(value: T): void {
+    this.#result.resolve(value)
+  }
+
+  /** The request is over. @param late the agent may have sent more before it knew. */
+  protected finish(late = false): void {
+    this.#end(late)
   }
 
   protected unexpected(frame: Frame): never {
@@ -93,9 +108,10 @@ export abstract class Request<T> implements StreamHandler {
   }
 
   #onError(frame: Frame): void {
-    const failure = readFailure(parseFields(frame.payload))
+    const answer = parseFields(frame.payload)
+    const error = this.refused(answer, readFailure(answer))
     this.#end(false)
-    this.failed(fileError(this.context, failure))
+    this.failed(error)
   }
 
   #end(late: boolean): void {

@@ -19,6 +19,8 @@ export class ScriptedAgent {
   readonly #channel: Duplex
   readonly #frames: Frame[] = []
   #arrived = Promise.withResolvers<void>()
+  /** Pieces in which the host's bytes have arrived. */
+  chunks = 0
 
   constructor() {
     const [host, channel] = duplexPair()
@@ -26,6 +28,7 @@ export class ScriptedAgent {
     this.#channel = channel
     const parser = new FrameParser()
     channel.on('data', (chunk) => {
+      this.chunks++
       this.#frames.push(...parser.push(chunk))
       this.#arrived.resolve()
       this.#arrived = Promise.withResolvers()
@@ -62,6 +65,17 @@ export class ScriptedAgent {
         if (frame.type === type) return frame
       await this.#arrived.promise
     }
+  }
+
+  /** The next frame from the host. */
+  async nextOfAny(): Promise<Frame> {
+    while (this.#frames.length === 0) await this.#arrived.promise
+    return this.#frames.shift() as Frame
+  }
+
+  /** All frames that have arrived and were not taken. */
+  take(): Frame[] {
+    return this.#frames.splice(0)
   }
 
   /** Frames of a type that have arrived and were not taken. */

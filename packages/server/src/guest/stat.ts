@@ -2,10 +2,12 @@ import { type Fields, FrameError } from '@caisson/protocol/frame-codec'
 import { Field, LIMITS } from '@caisson/protocol/frames'
 import type { FileStat } from './guest.ts'
 
+/** `st_mode & S_IFMT` of the types that have a name of their own. */
+export const FILE_TYPES = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const
 const TYPES: ReadonlyMap<number, FileStat['type']> = new Map([
-  [0o100000, 'file'],
-  [0o040000, 'directory'],
-  [0o120000, 'symlink'],
+  [FILE_TYPES.file, 'file'],
+  [FILE_TYPES.directory, 'directory'],
+  [FILE_TYPES.symlink, 'symlink'],
 ])
 const MAX_NAME = 255
 const MAX_ID = 0xffff_ffff
@@ -28,9 +30,27 @@ export function readStat(answer: Fields): FileStat {
 /** The name of a directory entry: a name and never a path, because clients join it to one. @throws FrameError */
 export function readName(answer: Fields): string {
   const name = text(answer, Field.NAME, MAX_NAME)
-  if (name === null || name === '' || name === '.' || name === '..' || /[/\0]/.test(name))
+  if (name === null || isNoName(name) || /[/\0]/.test(name))
     throw new FrameError('A directory entry has no proper name')
   return name
+}
+
+/** A path below a directory, which clients join to one: it never leaves that. @throws FrameError */
+export function readPath(answer: Fields, tag: Field = Field.NAME): string {
+  const path = text(answer, tag, LIMITS.MAX_PATH)
+  if (path === null || path.includes('\0') || path.split('/').some(isNoName))
+    throw new FrameError('An entry has no proper path')
+  return path
+}
+
+/** The type of a file in an event, where it is told. @throws FrameError */
+export function readType(answer: Fields): FileStat['type'] | null {
+  const type = answer.u64(Field.FILE_TYPE)
+  return type === undefined ? null : (TYPES.get(type) ?? 'other')
+}
+
+function isNoName(name: string): boolean {
+  return name === '' || name === '.' || name === '..'
 }
 
 function number(answer: Fields, tag: Field, max: number): number {

@@ -3,20 +3,27 @@ import { type FrameType, LIMITS } from '@caisson/protocol/frames'
 import { abortable } from './abort.ts'
 import type { Connection } from './connection.ts'
 
+/** A piece is cut to fit the window, but not shorter than this: a frame costs more than it saves. */
+const MIN_PIECE = 16 * 1024
+
 /** Sends the bulk bytes of one stream, in order, with at most `LIMITS.WINDOW` of them unacknowledged. */
 export class WindowSender {
   readonly #connection: Connection
   readonly #stream: number
   readonly #type: FrameType
   readonly #what: string
-  #sent = 0
-  #acknowledged = 0
+  #sent: number
+  #acknowledged: number
   #failure: Error | null = null
   #room: PromiseWithResolvers<void> | null = null
   #tail: Promise<unknown> = Promise.resolve()
 
-  /** @param what names the work in the error of an aborted send. */
-  constructor(connection: Connection, stream: number, type: FrameType, what: string) {
+  /**
+   * @param what names the work in the error of an aborted send.
+   * @param from offset of the first byte.
+   */
+  constructor(connection: Connection, stream: number, type: FrameType, what: string, from = 0) {
+    this.#sent = this.#acknowledged = from
     this.#connection = connection
     this.#stream = stream
     this.#type = type
@@ -59,14 +66,15 @@ export class WindowSender {
 
   async #send(data: Uint8Array, signal: AbortSignal | undefined): Promise<void> {
     for (let at = 0; at < data.length; ) {
-      let wait = this.#mustWait()
+      const wish = Math.min(data.length - at, LIMITS.MAX_CHUNK)
+      let wait = this.#mustWait(wish)
       while (wait !== undefined) {
         await abortable(wait, this.#what, signal)
-        wait = this.#mustWait()
+        wait = this.#mustWait(wish)
       }
       if (this.#failure !== null) throw this.#failure
       const free = LIMITS.WINDOW - (this.#sent - this.#acknowledged)
-      const size = Math.min(data.length - at, free, LIMITS.MAX_CHUNK)
+      const size = Math.min(wish, free)
       const head = encodeBulkHead(this.#type, this.#stream, this.#sent, size)
       this.#connection.send(head, data.subarray(at, at + size))
       this.#sent += size
@@ -75,9 +83,10 @@ export class WindowSender {
     if (this.#failure !== null) throw this.#failure
   }
 
-  #mustWait(): Promise<void> | undefined {
+  #mustWait(wish: number): Promise<void> | undefined {
     if (this.#failure !== null) return undefined
-    if (this.#sent - this.#acknowledged < LIMITS.WINDOW) return this.#connection.drained()
+    const end = this.#sent + Math.min(wish, MIN_PIECE)
+    if (end - this.#acknowledged <= LIMITS.WINDOW) return this.#connection.drained()
     this.#room ??= Promise.withResolvers()
     return this.#room.promise
   }

@@ -5,6 +5,7 @@ import type { SandboxPlan } from '../core/plan.ts'
 import { connectGuest } from '../guest/connect.ts'
 import type { Guest, GuestExecution } from '../guest/guest.ts'
 import type { Driver, Ended } from './driver.ts'
+import { FILE_TESTS, fileTests } from './files-conformance.ts'
 import { ManagedDriver } from './managed.ts'
 
 /** The surroundings of one test: a data directory of its own and what drivers share over a restart of the server. */
@@ -15,6 +16,10 @@ export interface World {
   plan(): Promise<SandboxPlan>
   /** Makes a plan impossible to start, such as by a root that is not there; absent: every plan starts. */
   breakPlan?(plan: SandboxPlan): SandboxPlan
+  /** A directory that the files of a test go to where a sandbox sees those of the host; absent: /tmp. */
+  scratch?: string
+  /** A program that listens on a port, writes a line once it does, and sends back what it gets; absent: Perl can. */
+  listener?(port: number): string[]
   /** Ends the agent of a sandbox as an accident would. */
   killAgent(id: string): Promise<void>
   /** What is left of a sandbox on this host: processes, sockets, files, mounts, cgroups. */
@@ -40,6 +45,7 @@ export const DRIVER_TESTS = [
   'the death of an agent of an earlier server is told',
   'memory is limited and the kill is counted',
   'processes are limited',
+  ...FILE_TESTS,
 ] as const
 export type DriverTest = (typeof DRIVER_TESTS)[number]
 
@@ -64,6 +70,7 @@ export function driverSuite(
     endTests(it)
     failureTests(it)
     limitTests(it)
+    fileTests((title, run) => it(title, (bench) => run(bench)))
   })
 }
 
@@ -250,6 +257,21 @@ function limitTests(it: It): void {
   })
 }
 
+/** Perl is in every Debian. */
+const echoServer = (port: number): string[] => [
+  'perl',
+  '-MIO::Socket::INET',
+  '-e',
+  `$| = 1; $SIG{CHLD} = 'IGNORE';
+   my $door = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => ${port}, Listen => 5, ReuseAddr => 1) or die;
+   print "listening\n";
+   while (my $one = $door->accept) {
+     next if fork;
+     while (sysread $one, my $data, 65536) { syswrite $one, $data }
+     exit;
+   }`,
+]
+
 /** What the tests have in common. */
 class Bench {
   readonly world: World
@@ -294,6 +316,31 @@ class Bench {
     const guest = await connectGuest(await this.driver.connect(id), { sandbox: id })
     this.#guests.set(guest, id)
     return guest
+  }
+
+  get scratch(): string {
+    return this.world.scratch ?? '/tmp'
+  }
+
+  /** A connection to a fresh sandbox. */
+  async guest(): Promise<Guest> {
+    return this.connect((await this.start()).id)
+  }
+
+  async reconnect(guest: Guest): Promise<Guest> {
+    const id = this.#guests.get(guest) as string
+    guest.close()
+    return this.connect(id)
+  }
+
+  async listen(guest: Guest, port: number): Promise<void> {
+    const listening = Promise.withResolvers<void>()
+    const argv = this.world.listener?.(port) ?? echoServer(port)
+    const env = { CAISSON_SANDBOX: this.#guests.get(guest) ?? '' }
+    const sink = { write: () => listening.resolve() }
+    const execution = await guest.start({ id: `listen_${port}`, argv, env, stdin: false }, sink)
+    execution.exited.then(() => listening.reject(new Error('the listener ended')), listening.reject)
+    await listening.promise
   }
 
   run(guest: Guest, id: string, argv: string[], output: string[] = []): Promise<GuestExecution> {

@@ -44,6 +44,8 @@ export interface Driver {
 
   /** What a running sandbox uses now; null when it is not running. */
   usage?(id: string): Promise<Usage | null>
+  /** `oomKills` of the usage alone, for a fraction of its cost: every command asks twice. 0 when it is not running. */
+  oomKills?(id: string): number
 }
 
 export interface Found {

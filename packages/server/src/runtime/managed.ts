@@ -40,6 +40,7 @@ export class ManagedDriver implements Driver {
   readonly roots: Driver['roots']
   readonly limits: Driver['limits']
   readonly usage?: (id: string) => Promise<Usage | null>
+  readonly oomKills?: (id: string) => number
   readonly #driver: Driver
   readonly #log: StepLog | undefined
   readonly #deadlines: Deadlines
@@ -54,6 +55,7 @@ export class ManagedDriver implements Driver {
     this.roots = driver.roots
     this.limits = driver.limits
     if (driver.usage !== undefined) this.usage = (id) => driver.usage?.(id) ?? Promise.resolve(null)
+    if (driver.oomKills !== undefined) this.oomKills = (id) => driver.oomKills?.(id) ?? 0
     this.#driver = driver
     this.#log = options.log
     this.#deadlines = { ...DEADLINES, ...options.deadlines }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { newEvent } from '../core/events.ts'
 import { connectGuest } from '../guest/connect.ts'
 import type { Guest } from '../guest/guest.ts'
 import type { Context } from './context.ts'
@@ -28,7 +29,9 @@ export async function connectLive(context: Context, live: Live, signal?: AbortSi
       throw live.lost(`no greeting within ${context.config.agentDeadlineMs} ms`)
     throw error
   }
+  const mended = !live.healthy
   live.connected(guest)
+  if (mended) void tellHealth(context, live, 'responsive')
   void guest.closed.then(() => {
     live.disconnected(guest)
     return keepConnected(context, live)
@@ -50,11 +53,33 @@ export async function keepConnected(context: Context, live: Live): Promise<void>
       if (attempt > 0)
         await delay(RETRY_MS[Math.min(attempt, RETRY_MS.length) - 1], undefined, { ref: false })
       const failure = await mend(context, live)
-      if (failure !== null && attempt >= hasty + PATIENCE) live.unresponsive(failure)
+      if (failure !== null && attempt >= hasty + PATIENCE) giveUp(context, live, failure)
     }
   } finally {
     live.mending = false
   }
+}
+
+/** Calls fail from now on until the agent answers again. */
+export function giveUp(context: Context, live: Live, reason: string): void {
+  const news = live.healthy
+  live.unresponsive(reason)
+  if (news) void tellHealth(context, live, 'unresponsive', { reason })
+}
+
+/** Health is not in the record, but its changes are events of the sandbox. */
+async function tellHealth(
+  context: Context,
+  live: Live,
+  type: 'responsive' | 'unresponsive',
+  payload: Record<string, unknown> = {},
+): Promise<void> {
+  if (live.record.state !== 'ready') return
+  const events = [newEvent(live.id, type, payload)]
+  await context.store.sandboxes.update(live.id, {}, { durability: 'process', events }).then(
+    (stored) => live.renew(stored),
+    (err) => context.log.error({ sandbox: live.id, err }, 'an event could not be stored'),
+  )
 }
 
 /** @returns why it did not succeed, or null. */
@@ -105,6 +130,7 @@ async function discard(context: Context, live: Live, guest: Guest, id: string): 
   // The processes that an ended one has left behind are the sandbox's own business.
   if (stored === null) await handle.signal('SIGKILL', 'tree').catch(() => {})
   handle.forget()
+  if (stored === null) await context.outputs.remove(id)
   context.log.debug({ sandbox: live.id, execution: id }, 'forgotten')
 }
 

@@ -1,3 +1,4 @@
+import type { ServerInfo } from '@caisson/protocol/resources'
 import type { Config } from '../config.ts'
 import type { HostFacts } from '../core/spec.ts'
 import type { Failpoint } from '../failpoint.ts'
@@ -28,6 +29,10 @@ export interface Context {
   readonly joined: Map<string, Promise<unknown>>
   /** Looks again at which sandbox is due next. */
   readonly reschedule: () => void
+  /** Signs links to files. */
+  readonly signingKey: Buffer
+  /** Where the doors are; told by `getServer`. */
+  readonly doors: { url: string | null; ssh: ServerInfo['ssh'] }
   readonly startedAt: number
   readonly version: string
   stopping: boolean

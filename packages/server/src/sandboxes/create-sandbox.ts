@@ -1,12 +1,13 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Sandbox } from '@caisson/protocol/resources'
 import { parseDuration } from '../core/duration.ts'
-import { assertEnvironment } from '../core/environment.ts'
+import { assertEnvironment, assertFits } from '../core/environment.ts'
+import { newEvent } from '../core/events.ts'
 import { allocateIdBase } from '../core/idrange.ts'
 import { newId, sha256 } from '../core/ids.ts'
 import { transition } from '../core/lifecycle.ts'
 import type { Stage } from '../core/plan.ts'
-import type { SandboxRecord } from '../core/records.ts'
+import type { EventRecord, SandboxRecord } from '../core/records.ts'
 import { refuseLater, resolveResources } from '../core/spec.ts'
 import type { RuntimeImage } from '../storage/images/catalogue.ts'
 import { Undo } from '../undo.ts'
@@ -17,6 +18,7 @@ import { nowOrLater } from './eventually.ts'
 import { writeInitialFiles } from './files.ts'
 import { Live } from './live.ts'
 import { showSandbox } from './lookup.ts'
+import { Meter } from './metering.ts'
 import type { Once, UseCases } from './use-cases.ts'
 
 type Input = Parameters<UseCases['createSandbox']>[0]
@@ -99,7 +101,7 @@ async function build(
   await using undo = new Undo()
   undo.add(() => context.idBases.delete(record.idBase))
   // Durable against the server's death is enough until it is acknowledged: a power cut leaves nothing that runs.
-  await store.sandboxes.insert(record, 'process')
+  await store.sandboxes.insert(record, { durability: 'process', events: [createEvent(record, files.length)] })
   failpoint('create:recorded')
   clock.lap('record')
   let stage = 'storage'
@@ -126,6 +128,7 @@ async function build(
     clock.lap(stage)
     stage = 'agent'
     const live = new Live(record)
+    live.meter = Promise.resolve(new Meter({ executions: 0, cpuUsec: 0 }, live.since))
     await connectLive(context, live, signal)
     undo.add(() => live.ended('its creation failed'))
     failpoint('create:connected')
@@ -140,7 +143,10 @@ async function build(
     live.record = await store.sandboxes.update(
       record.id,
       { state: transition(record, 'started'), lastActiveAt: Date.now() },
-      { durability: record.mode === 'oneshot' ? 'process' : 'power' },
+      {
+        durability: record.mode === 'oneshot' ? 'process' : 'power',
+        events: [newEvent(record.id, 'lifecycle:started', { runtime: record.runtime })],
+      },
     )
     clock.lap('commit')
     undo.keep()
@@ -152,14 +158,14 @@ async function build(
     return { live, stages: clock.stages }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
+    const ending = { reason: 'create-failed' as const, message: `${stage}: ${reason}` }
     undo.add(() =>
       nowOrLater(context, { sandbox: record.id }, () =>
-        store.sandboxes.update(record.id, {
-          state: transition(record, 'fail'),
-          endedAt: Date.now(),
-          ending: { reason: 'create-failed', message: `${stage}: ${reason}` },
-          ...FORGOTTEN_KEY,
-        }),
+        store.sandboxes.update(
+          record.id,
+          { state: transition(record, 'fail'), endedAt: Date.now(), ending, ...FORGOTTEN_KEY },
+          { events: [newEvent(record.id, 'lifecycle:failed', ending)] },
+        ),
       ),
     )
     context.log.warn({ sandbox: record.id, stage, err: error }, 'create failed')
@@ -179,6 +185,8 @@ function newRecord(
   if (context.idBases.size >= config.maxSandboxes)
     throw new SandboxError('too_many', { what: 'sandboxes', limit: config.maxSandboxes })
   if (input.env !== undefined) assertEnvironment(input.env)
+  const env = { ...image?.env, ...input.env }
+  assertFits(env)
   const now = Date.now()
   const granted = resolveResources(
     input.resources ?? {},
@@ -199,7 +207,7 @@ function newRecord(
     runtime: image?.runtime ?? driver.name,
     imageDigest: image?.digest ?? null,
     metadata: input.metadata ?? {},
-    env: { ...image?.env, ...input.env },
+    env,
     asked: input.resources ?? {},
     granted,
     driver: driver.name,
@@ -219,6 +227,15 @@ function newRecord(
     requestDigest: once?.digest ?? null,
     version: 1,
   }
+}
+
+/** What was asked for and granted; of the environment the names alone. */
+function createEvent(record: SandboxRecord, files: number): EventRecord {
+  const { id, name, mode, runtime, granted, idleTimeoutMs, expiresAt, projectId, orgId } = record
+  const env = Object.keys(record.env)
+  const resources = { asked: record.asked, granted }
+  const what = { name, mode, runtime, resources, idleTimeoutMs, expiresAt, projectId, orgId, env, files }
+  return newEvent(id, 'create', what)
 }
 
 /** Collects the stages of a create; `add` takes those that a layer below measured itself. */

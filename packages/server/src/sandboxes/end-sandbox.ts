@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Ending, ExecutionEnding, Sandbox } from '@caisson/protocol/resources'
+import { newEvent } from '../core/events.ts'
 import { isFinal, transition } from '../core/lifecycle.ts'
-import type { SandboxRecord } from '../core/records.ts'
+import type { EventRecord, SandboxRecord } from '../core/records.ts'
 import { type Context, join } from './context.ts'
 import type { Live } from './live.ts'
 import { findSandbox, showSandbox } from './lookup.ts'
+import { meterLast } from './metering.ts'
 import { oomKills } from './oom-kills.ts'
 
 /** Before the end of a sandbox that failed is tried a second time, while the caller waits, in ms. */
@@ -33,6 +35,9 @@ const EXECUTION_ENDINGS: Partial<Record<Ending['reason'], ExecutionEnding>> = {
 
 /** A creation that failed has no result that a repeated request could be given: it begins anew. */
 export const FORGOTTEN_KEY = { idempotencyKey: null, requestDigest: null }
+
+/** Endings that are what the sandbox was for. */
+const COMPLETIONS: readonly Ending['reason'][] = ['deleted', 'completed']
 
 /** Endings that nobody asked for. */
 const FAILURES: readonly Ending['reason'][] = ['create-failed', 'agent-lost', 'out-of-memory', 'host-lost']
@@ -90,11 +95,18 @@ async function end(context: Context, record: SandboxRecord, ending: Ending): Pro
   const { store, driver, layers, failpoint } = context
   const live = context.live.get(record.id)
   const state = transition(record, 'stop')
-  const stopping = await store.sandboxes.update(record.id, { state, ending }, { durability: 'process' })
+  const asked = record.state !== 'stopping' && ending.reason === 'deleted'
+  const events = asked ? [newEvent(record.id, 'destroy')] : []
+  const stopping = await store.sandboxes.update(
+    record.id,
+    { state, ending },
+    { durability: 'process', events },
+  )
   // It stays in `live` until its executions have their ending, so that who follows them is told.
   if (live !== undefined) live.record = stopping
   context.reschedule()
   failpoint('delete:recorded')
+  if (live !== undefined) await meterLast(context, live)
   await driver.stop(record.id)
   failpoint('delete:stopped')
   await loseExecutions(live, ending)
@@ -103,15 +115,24 @@ async function end(context: Context, record: SandboxRecord, ending: Ending): Pro
   await layers.remove(record.id)
   failpoint('delete:removed')
   const event = FAILURES.includes(ending.reason) ? 'fail' : 'ended'
-  const ended = await store.sandboxes.update(record.id, {
-    state: transition(stopping, event),
-    endedAt: Date.now(),
-    ...(ending.reason === 'create-failed' && FORGOTTEN_KEY),
-  })
+  const ended = await store.sandboxes.update(
+    record.id,
+    {
+      state: transition(stopping, event),
+      endedAt: Date.now(),
+      ...(ending.reason === 'create-failed' && FORGOTTEN_KEY),
+    },
+    { events: [endEvent(record.id, ending)] },
+  )
   context.idBases.delete(record.idBase)
   failpoint('delete:ended')
   context.log.info({ sandbox: record.id, reason: ending.reason }, 'sandbox ended')
   return ended
+}
+
+function endEvent(id: string, ending: Ending): EventRecord {
+  if (COMPLETIONS.includes(ending.reason)) return newEvent(id, 'lifecycle:completed', ending)
+  return newEvent(id, FAILURES.includes(ending.reason) ? 'lifecycle:failed' : 'lifecycle:terminated', ending)
 }
 
 /** Executions whose exit came before the end keep it; the others ended with the sandbox. */

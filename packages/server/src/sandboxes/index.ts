@@ -1,14 +1,20 @@
 import type { Context } from './context.ts'
 import { createSandbox } from './create-sandbox.ts'
+import { dial } from './dial.ts'
 import { deleteSandbox } from './end-sandbox.ts'
+import { getEnvironment, updateEnvironment } from './environment.ts'
 import { fileUseCases } from './files.ts'
+import { createJob, getJob, listJobs, stopJob } from './jobs.ts'
 import { authenticate, createKey, deleteKey, listKeys } from './keys.ts'
 import { killExecution } from './kill-execution.ts'
+import { readLogs } from './logs.ts'
 import { findExecution, findSandbox, showExecution, showSandbox } from './lookup.ts'
 import { readOutput } from './output.ts'
-import { listExecutions, listSandboxes } from './query.ts'
+import { listEvents, listExecutions, listSandboxes } from './query.ts'
 import { run } from './run.ts'
+import { sshKeyUseCases } from './ssh-keys.ts'
 import { startExecution } from './start-execution.ts'
+import { getStats, getUsage } from './statistics.ts'
 import { resizeTerminal, writeStdin } from './stdin.ts'
 import { updateSandbox } from './update-sandbox.ts'
 import type { UseCases } from './use-cases.ts'
@@ -28,7 +34,19 @@ export function createUseCases(context: Context): UseCases {
     killExecution: (...args) => killExecution(context, ...args),
     writeStdin: (...args) => writeStdin(context, ...args),
     resizeTerminal: (...args) => resizeTerminal(context, ...args),
+    readLogs: (...args) => readLogs(context, ...args),
+    createJob: (...args) => createJob(context, ...args),
+    listJobs: (...args) => listJobs(context, ...args),
+    getJob: (...args) => getJob(context, ...args),
+    stopJob: (...args) => stopJob(context, ...args),
+    getEnvironment: (id) => getEnvironment(context, id),
+    updateEnvironment: (...args) => updateEnvironment(context, ...args),
+    listEvents: (...args) => listEvents(context, ...args),
+    getUsage: (id) => getUsage(context, id),
+    getStats: (query) => getStats(context, query),
+    dial: (...args) => dial(context, ...args),
     ...fileUseCases(context),
+    ...sshKeyUseCases(context),
     listRuntimes: () => context.images.list(),
     getServer: async () => ({
       version: context.version,
@@ -39,6 +57,7 @@ export function createUseCases(context: Context): UseCases {
       pid: process.pid,
       startedAt: new Date(context.startedAt).toISOString(),
       sandboxes: context.live.size,
+      ...context.doors,
     }),
     createKey: (input) => createKey(context, input),
     listKeys: () => listKeys(context),

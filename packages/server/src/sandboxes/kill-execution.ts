@@ -11,6 +11,10 @@ import type { UseCases } from './use-cases.ts'
 
 /** Signals that ask a program to end; an ending that follows one is `cancelled`. */
 const ENDING_SIGNALS: readonly string[] = ['SIGTERM', 'SIGKILL', 'SIGINT', 'SIGHUP', 'SIGQUIT']
+/** Between looks at whether anybody is left of a tree whose leader has ended, in ms. */
+const LOOK_MS = 50
+
+type Reason = 'timeout' | 'cancelled'
 
 export async function killExecution(
   context: Context,
@@ -41,25 +45,53 @@ export async function killTree(
   context: Context,
   live: Live,
   running: RunningExecution,
-  reason: 'timeout' | 'cancelled',
+  reason: Reason,
 ): Promise<void> {
   await remember(context, running, reason)
-  await send(context, live, running, 'SIGTERM', 'tree')
+  const work = terminate(context, live, running)
+  running.hold(work)
+  await work
+}
+
+/** SIGKILL to every process of an execution. */
+export async function killTreeNow(
+  context: Context,
+  live: Live,
+  running: RunningExecution,
+  reason: Reason,
+): Promise<void> {
+  await remember(context, running, reason)
+  await reaches(send(context, live, running, 'SIGKILL', 'tree'))
+}
+
+async function terminate(context: Context, live: Live, running: RunningExecution): Promise<void> {
+  const until = performance.now() + context.config.killGraceMs
+  if (!(await reaches(send(context, live, running, 'SIGTERM', 'tree')))) return
   const abort = new AbortController()
   const ended = running.outcome.then(() => abort.abort())
-  await Promise.race([
-    ended,
-    delay(context.config.killGraceMs, undefined, { signal: abort.signal }).catch(() => {}),
-  ])
-  if (!abort.signal.aborted) await send(context, live, running, 'SIGKILL', 'tree')
+  const grace = delay(context.config.killGraceMs, undefined, { signal: abort.signal }).catch(() => {})
+  await Promise.race([ended, grace])
+  // Others of the tree may still be at their own ending when the leader has gone. SIGCONT asks whether they are.
+  while (performance.now() < until) {
+    if (!(await reaches(send(context, live, running, 'SIGCONT', 'tree')))) return
+    await delay(LOOK_MS)
+  }
+  await reaches(send(context, live, running, 'SIGKILL', 'tree'))
+}
+
+/** False when nobody was left to get the signal. */
+async function reaches(sending: Promise<void>): Promise<boolean> {
+  try {
+    await sending
+    return true
+  } catch (error) {
+    if (SandboxError.is(error, 'execution_ended')) return false
+    throw error
+  }
 }
 
 /** The reason is stored before the signal is sent: it is the evidence for the ending. A full disk prevents no kill. */
-async function remember(
-  context: Context,
-  running: RunningExecution,
-  reason: 'timeout' | 'cancelled',
-): Promise<void> {
+async function remember(context: Context, running: RunningExecution, reason: Reason): Promise<void> {
   if (running.record.killReason !== null) return
   running.record.killReason = reason
   await context.store.executions

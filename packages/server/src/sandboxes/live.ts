@@ -1,7 +1,11 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { SandboxRecord } from '../core/records.ts'
-import type { Guest } from '../guest/guest.ts'
+import type { Guest, GuestExecution } from '../guest/guest.ts'
+import type { Meter } from './metering.ts'
 import type { RunningExecution } from './running-execution.ts'
+
+/** Milliseconds that the agent may hold what has ended: the next start takes the news along for nothing. */
+const FORGET_MS = 10
 
 /** A sandbox that runs: its record as last written, the connection to its agent, and what goes on in it. */
 export class Live {
@@ -13,8 +17,15 @@ export class Live {
   #requests = 0
   /** Memory kills that were seen up to now; more than these may have hit the agent. */
   oomKills = 0
+  /** When that was, by the monotonic clock. */
+  oomKillsAt = Number.NEGATIVE_INFINITY
   /** Somebody is making the connection anew. */
   mending = false
+  /** What of its use is stored already; made when it is first asked for. */
+  meter: Promise<Meter> | null = null
+  /** Milliseconds since the epoch; the server knows nothing of what was before. */
+  readonly since = Date.now()
+  #forgotten: GuestExecution[] = []
   #guest: Guest | null = null
   #connectedAt = 0
   #waiting = Promise.withResolvers<Guest>()
@@ -28,8 +39,19 @@ export class Live {
     return this.record.id
   }
 
+  get requests(): number {
+    return this.#requests
+  }
+
   get busy(): boolean {
     return this.executions.size > 0 || this.#requests > 0
+  }
+
+  /** Takes the record as another writer has left it; what is counted in memory is ahead of the store. */
+  renew(stored: SandboxRecord): void {
+    if (stored.version <= this.record.version) return
+    const { lastActiveAt, executionCount } = this.record
+    this.record = { ...stored, lastActiveAt, executionCount }
   }
 
   /** The connection, or, while it is being mended, the next one. @throws SandboxError `agent_lost` when the agent is known not to answer. */
@@ -85,6 +107,15 @@ export class Live {
     this.#guest?.close()
     this.#guest = null
     this.#waiting.reject(new SandboxError('sandbox_ended', { sandbox: this.id, reason }))
+  }
+
+  /** The ending is stored: the agent need not hold the execution any more. */
+  forget(handle: GuestExecution): void {
+    if (this.#forgotten.push(handle) === 1) setTimeout(() => this.tellForgotten(), FORGET_MS).unref()
+  }
+
+  tellForgotten(): void {
+    for (const handle of this.#forgotten.splice(0)) handle.forget()
   }
 
   /** Counts a request as activity until the returned function is called. */

@@ -55,5 +55,6 @@ export function showSandbox(context: Context, record: SandboxRecord): Sandbox {
 export function showExecution(context: Context, record: ExecutionRecord): Execution {
   const output = context.live.get(record.sandboxId)?.executions.get(record.id)?.output
   if (output === undefined) return toExecution(record)
-  return toExecution({ ...record, outputBytes: output.total, outputTruncated: output.truncated })
+  const { total, start, truncated } = output
+  return toExecution({ ...record, outputBytes: total, outputStart: start, outputTruncated: truncated })
 }

@@ -2,12 +2,15 @@ import { parseDuration } from '../core/duration.ts'
 import type { Context } from './context.ts'
 
 const HOUR_MS = 3_600_000
+/** Use is kept so long, whatever becomes of the sandboxes. */
+const USAGE_MS = 90 * 24 * HOUR_MS
 
 /** Forgets sandboxes that ended longer ago than the retention, with their executions and output. */
 export async function purge(context: Context): Promise<void> {
   const before = Date.now() - parseDuration(context.config.retention, 'retention')
   const { sandboxes, executions } = await context.store.sandboxes.purge(before)
   for (const id of executions) await context.outputs.remove(id)
+  await context.store.usage.purge(Date.now() - USAGE_MS)
   if (sandboxes.length > 0) context.log.info({ sandboxes: sandboxes.length }, 'purged')
 }
 

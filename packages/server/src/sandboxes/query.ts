@@ -1,7 +1,8 @@
 import { SandboxError } from '@caisson/protocol/errors'
-import type { Execution, Sandbox, Status } from '@caisson/protocol/resources'
+import type { Event, Execution, Sandbox, Status } from '@caisson/protocol/resources'
 import { LIVE_STATES } from '../core/lifecycle.ts'
 import type { SandboxState } from '../core/records.ts'
+import { toEvent } from '../core/view.ts'
 import type { SandboxQuery } from '../state/store.ts'
 import type { Context } from './context.ts'
 import { findSandbox, showExecution, showSandbox } from './lookup.ts'
@@ -68,6 +69,26 @@ export async function listExecutions(
   query: Parameters<UseCases['listExecutions']>[1],
 ): Promise<{ executions: Execution[]; total: number }> {
   const sandbox = await findSandbox(context, id)
-  const { items, total } = await context.store.executions.list({ sandboxId: sandbox.id, ...query })
+  const { since, state, kind, tag, ...page } = query
+  const { items, total } = await context.store.executions.list({
+    sandboxId: sandbox.id,
+    ...page,
+    ...(state !== undefined && { state }),
+    ...(kind !== undefined && { kind }),
+    ...(tag !== undefined && { tag }),
+    ...(since !== undefined && { since: Date.parse(since) }),
+  })
   return { executions: items.map((record) => showExecution(context, record)), total }
+}
+
+export async function listEvents(
+  context: Context,
+  id: string,
+  query: Parameters<UseCases['listEvents']>[1],
+): Promise<{ events: Event[]; total: number }> {
+  const sandbox = await findSandbox(context, id)
+  const { type, ...page } = query
+  const of = { sandboxId: sandbox.id, ...(type !== undefined && { type }) }
+  const { items, total } = await context.store.events.list({ ...of, ...page })
+  return { events: items.map(toEvent), total }
 }

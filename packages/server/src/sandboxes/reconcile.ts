@@ -4,14 +4,14 @@ import type { Ending } from '@caisson/protocol/resources'
 import { LIVE_STATES } from '../core/lifecycle.ts'
 import type { ExecutionRecord, SandboxRecord } from '../core/records.ts'
 import type { Guest } from '../guest/guest.ts'
-import { connectLive, followHeld, keepConnected } from './connection.ts'
+import { connectLive, followHeld, giveUp, keepConnected } from './connection.ts'
 import type { Context } from './context.ts'
 import { endSandbox, whyLost } from './end-sandbox.ts'
 import { nowOrLater } from './eventually.ts'
 import { Live } from './live.ts'
 import { seeOomKills } from './oom-kills.ts'
 import { RunningExecution } from './running-execution.ts'
-import { remember } from './start-execution.ts'
+import { openOutput, remember } from './start-execution.ts'
 import { supervise } from './supervise.ts'
 
 /** Sandboxes that are picked up at the same time. */
@@ -76,13 +76,10 @@ async function finish(
   const live = new Live(record)
   for (const execution of await context.store.executions.open(record.id)) {
     if (execution.state === 'pending') {
-      await context.store.executions.remove(execution.id)
+      await undo(context, execution)
       continue
     }
-    const running = new RunningExecution(
-      execution,
-      await context.outputs.writer(execution.id, execution.outputLimit),
-    )
+    const running = new RunningExecution(execution, await openOutput(context, execution))
     live.executions.set(execution.id, running)
     supervise(context, live, running)
   }
@@ -97,7 +94,7 @@ async function takeOver(context: Context, live: Live): Promise<void> {
   const before = seeOomKills(context, live)
   for (const record of open) {
     if (record.state === 'pending' && !(await adopt(context, record, guest))) continue
-    const running = new RunningExecution(record, await context.outputs.writer(record.id, record.outputLimit))
+    const running = new RunningExecution(record, await openOutput(context, record))
     running.oomKillsBefore = before
     live.executions.set(record.id, running)
     supervise(context, live, running)
@@ -114,7 +111,7 @@ async function tryConnect(context: Context, live: Live): Promise<Guest | null> {
     return await connectLive(context, live)
   } catch (err) {
     context.log.warn({ sandbox: live.id, err }, 'the agent does not answer')
-    live.unresponsive('it did not answer when the server started')
+    giveUp(context, live, 'it did not answer when the server started')
     return null
   }
 }
@@ -125,9 +122,14 @@ async function tryConnect(context: Context, live: Live): Promise<Guest | null> {
  */
 async function adopt(context: Context, record: ExecutionRecord, guest: Guest | null): Promise<boolean> {
   const runs = guest?.held.includes(record.id) === true && !record.stdin
-  if (runs) await remember(context, record)
-  else await context.store.executions.remove(record.id)
+  if (runs) await remember(context, record, true)
+  else await undo(context, record)
   return runs
+}
+
+async function undo(context: Context, { id }: ExecutionRecord): Promise<void> {
+  await context.store.executions.remove(id)
+  await context.outputs.remove(id)
 }
 
 /** It has lost the request that it served; a command that had ended by then keeps its ending. */

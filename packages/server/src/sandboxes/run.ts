@@ -24,7 +24,7 @@ export async function run(
     signal.addEventListener('abort', end)
     running.ended.then(end, end).finally(() => signal.removeEventListener('abort', end))
     if (signal.aborted) end()
-    const output = followOutput(context, running, 0, signal)
+    const output = followOutput(context, running, { offset: 0 }, signal)
     return { output: { ...output, result: async () => showExecution(context, await running.ended) }, stages }
   } catch (error) {
     end()

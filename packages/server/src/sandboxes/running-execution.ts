@@ -24,7 +24,11 @@ export class RunningExecution {
   readonly #outputClosed = Promise.withResolvers<void>()
   readonly #ended = Promise.withResolvers<ExecutionRecord>()
   #next = Promise.withResolvers<GuestExecution>()
+  #waiting = true
   #over = false
+  #pace: number | null = null
+  #hasExited = false
+  #ends: Promise<unknown> = Promise.resolve()
 
   constructor(record: ExecutionRecord, output: OutputWriter) {
     this.record = record
@@ -47,7 +51,7 @@ export class RunningExecution {
     return {
       write: (offset, stream, data) => {
         onOutput()
-        return this.output.append(offset, stream, data)
+        return this.#over ? undefined : this.output.append(offset, stream, data)
       },
     }
   }
@@ -56,9 +60,16 @@ export class RunningExecution {
   follow(handle: GuestExecution): void {
     this.#release(this.handle)
     this.handle = handle
+    this.#waiting = false
     this.#next.resolve(handle)
+    handle.pace(this.#pace)
     handle.exited.then(
-      (exit) => this.#outcome.resolve({ exit }),
+      (exit) => {
+        // What is left in its pipes is little, and belongs to the ending.
+        this.pace(null)
+        this.#hasExited = true
+        this.#outcome.resolve({ exit })
+      },
       () => this.#release(handle),
     )
     handle.outputClosed.then(
@@ -68,6 +79,13 @@ export class RunningExecution {
       },
       () => this.#release(handle),
     )
+  }
+
+  /** Lets the program wait for a reader that has come as far as `offset`; null: for none. */
+  pace(offset: number | null): void {
+    if (this.#hasExited) return
+    this.#pace = offset
+    this.handle?.pace(offset)
   }
 
   /** What an earlier server read and dropped is in no log, and the agent does not send it again. */
@@ -80,6 +98,7 @@ export class RunningExecution {
   #release(handle: GuestExecution | null): void {
     if (handle === null || this.handle !== handle) return
     this.handle = null
+    this.#waiting = true
     this.#next = Promise.withResolvers()
     this.#next.promise.catch(() => {})
   }
@@ -91,17 +110,28 @@ export class RunningExecution {
     this.#gone()
   }
 
+  /** The agent is to hold it until this is over. */
+  hold(work: Promise<unknown>): void {
+    this.#ends = Promise.allSettled([this.#ends, work])
+  }
+
+  /** Resolves when nothing holds it. */
+  get released(): Promise<unknown> {
+    return this.#ends
+  }
+
   /** The ending is in `record`. */
   tell(): void {
     this.#gone()
     this.#ended.resolve(this.record)
   }
 
-  /** The ending is also stored: the agent need not hold it any more. */
-  settle(): void {
-    this.handle?.forget()
+  /** The ending is also stored. @returns the connection's view of it, which is to be forgotten. */
+  settle(): GuestExecution | null {
+    const { handle } = this
     this.handle = null
     this.tell()
+    return handle
   }
 
   /** It was never started. */
@@ -111,8 +141,10 @@ export class RunningExecution {
   }
 
   #gone(): void {
+    if (this.#over) return
     this.#over = true
-    this.#next.reject(this.#endedError())
+    // Only who waits for the next connection needs to hear of it.
+    if (this.#waiting) this.#next.reject(this.#endedError())
   }
 
   #endedError(): SandboxError {

@@ -3,35 +3,52 @@ import { SandboxError } from '@caisson/protocol/errors'
 import type { Execution } from '@caisson/protocol/resources'
 import { parseDuration } from '../core/duration.ts'
 import { assertEnvironment, mergeEnvironment } from '../core/environment.ts'
+import { newEvent } from '../core/events.ts'
 import { newId, sha256 } from '../core/ids.ts'
-import type { ExecutionRecord } from '../core/records.ts'
+import type { EventRecord, ExecutionRecord } from '../core/records.ts'
 import type { StartRequest } from '../guest/guest.ts'
+import type { OutputWriter } from '../state/output-log.ts'
 import { ask } from './connection.ts'
 import { type Context, join } from './context.ts'
 import { nowOrLater } from './eventually.ts'
 import type { Live } from './live.ts'
 import { findLive, showExecution } from './lookup.ts'
-import { seeOomKills } from './oom-kills.ts'
+import { lastOomKills } from './oom-kills.ts'
 import { RunningExecution } from './running-execution.ts'
 import { supervise } from './supervise.ts'
 import type { Once, UseCases } from './use-cases.ts'
 
+/** Characters of a program's name that an event tells. */
+const MAX_COMMAND = 256
+
 export type StartInput = Parameters<UseCases['startExecution']>[1]
 
-/** Starts a command, or returns the execution that the same idempotency key started. */
-export async function startExecution(
+type Kind = ExecutionRecord['kind']
+
+export function startExecution(
   context: Context,
   idOrName: string,
   input: StartInput,
   options: Once = {},
 ): Promise<Execution> {
+  return startAs('command', context, idOrName, input, options)
+}
+
+/** Starts a command or a job, or returns the execution that the same idempotency key started. */
+export async function startAs(
+  kind: Kind,
+  context: Context,
+  idOrName: string,
+  input: StartInput,
+  options: Once,
+): Promise<Execution> {
   const live = await findLive(context, idOrName)
   const key = options.idempotencyKey
-  if (key === undefined) return showExecution(context, (await start(context, live, input, null)).record)
-  const digest = sha256(JSON.stringify(input))
+  if (key === undefined) return showExecution(context, (await start(context, live, input, null, kind)).record)
+  const digest = sha256(JSON.stringify([kind, input]))
   const first = await join(context, `exec ${live.id} ${key}`, async () => {
     const known = await context.store.executions.findByIdempotencyKey(live.id, key)
-    return known ?? (await start(context, live, input, { key, digest })).record
+    return known ?? (await start(context, live, input, { key, digest }, kind)).record
   })
   if (first.requestDigest !== digest) throw new SandboxError('idempotency_conflict', { key })
   return showExecution(context, first)
@@ -42,8 +59,9 @@ export async function start(
   live: Live,
   input: StartInput,
   once: { key: string; digest: string } | null,
+  kind: Kind = 'command',
 ): Promise<RunningExecution> {
-  const { store, outputs, config, failpoint } = context
+  const { store, config, failpoint } = context
   if (context.stopping) throw new SandboxError('shutting_down', {})
   if (live.executions.size >= config.maxExecutionsPerSandbox) {
     throw new SandboxError('too_many', {
@@ -51,21 +69,23 @@ export async function start(
       limit: config.maxExecutionsPerSandbox,
     })
   }
-  const record = newRecord(context, live, input, once)
-  await store.executions.insert(record)
+  const record = newRecord(context, live, input, once, kind)
+  // A repeat must find what a server that died meanwhile has started; without a key nobody can repeat, and what runs
+  // without a record is ended when it is found.
+  if (once !== null) await store.executions.insert(record)
   failpoint('exec:recorded')
-  const running = new RunningExecution(record, await outputs.writer(record.id, record.outputLimit))
+  const running = new RunningExecution(record, await openOutput(context, record))
   live.executions.set(record.id, running)
-  live.record.executionCount++
   try {
     await launch(context, live, running, input)
   } catch (error) {
     live.executions.delete(record.id)
     running.output.end()
     abandon(running, error)
-    await nowOrLater(context, { execution: record.id }, () => store.executions.remove(record.id))
+    await nowOrLater(context, { execution: record.id }, () => forget(context, running))
     throw error
   }
+  live.record.executionCount++
   supervise(context, live, running)
   return running
 }
@@ -81,30 +101,52 @@ async function launch(
   input: StartInput,
 ): Promise<void> {
   const { record } = running
-  running.oomKillsBefore = seeOomKills(context, live)
   const sink = running.sink(() => context.failpoint('exec:output'))
   const request = startRequest(context, live, record)
-  running.follow(await ask(context, live, (guest, signal) => guest.start(request, sink, signal)))
+  const started = ask(context, live, (guest, signal) => {
+    live.tellForgotten()
+    return guest.start(request, sink, signal)
+  })
+  // Read while the agent is at it: nothing of the program can have been killed before it has begun.
+  const counted = setImmediate().then(() => lastOomKills(context, live))
+  const handle = await started
+  running.oomKillsBefore = counted
+  record.pid = handle.pid
+  running.follow(handle)
   context.failpoint('exec:started')
   if (input.input !== undefined) {
     void feed(running, Buffer.from(input.input, input.inputEncoding ?? 'utf8'))
     // What is sent in one turn of the event loop leaves at its end; from there the kernel delivers it.
     await setImmediate()
   }
-  await remember(context, record)
+  await remember(context, record, record.idempotencyKey !== null)
   context.failpoint('exec:acknowledged')
 }
 
 /** From here on it runs, whatever becomes of this server. */
-export async function remember(context: Context, record: ExecutionRecord): Promise<void> {
-  record.state = 'running'
-  record.startedAt = Date.now()
-  record.deadlineAt = record.timeoutMs === null ? null : record.startedAt + record.timeoutMs
-  await context.store.executions.update(record.id, {
-    state: record.state,
-    startedAt: record.startedAt,
-    deadlineAt: record.deadlineAt,
-  })
+export async function remember(context: Context, record: ExecutionRecord, stored: boolean): Promise<void> {
+  const startedAt = Date.now()
+  const deadlineAt = record.timeoutMs === null ? null : startedAt + record.timeoutMs
+  const change = { state: 'running', startedAt, deadlineAt, pid: record.pid } as const
+  Object.assign(record, change)
+  const options = { events: startEvents(record) }
+  if (stored) await context.store.executions.update(record.id, change, options)
+  else await context.store.executions.insert(record, options)
+}
+
+function startEvents({ kind, id, sandboxId, tag, argv }: ExecutionRecord): EventRecord[] {
+  if (kind !== 'job') return []
+  const command = argv[0]?.slice(0, MAX_COMMAND)
+  return [newEvent(sandboxId, 'job:started', { job: id, tag, command })]
+}
+
+async function forget(context: Context, { record, output }: RunningExecution): Promise<void> {
+  if (record.idempotencyKey !== null) await context.store.executions.remove(record.id)
+  if (output.total > 0) await context.outputs.remove(record.id)
+}
+
+export function openOutput(context: Context, record: ExecutionRecord): Promise<OutputWriter> {
+  return context.outputs.writer(record.id, { limit: record.outputLimit, keep: record.outputKeep })
 }
 
 /** Nobody was told of it, so that nothing of it may go on. */
@@ -145,13 +187,17 @@ function newRecord(
   live: Live,
   input: StartInput,
   once: { key: string; digest: string } | null,
+  kind: Kind,
 ): ExecutionRecord {
   if (input.env !== undefined) assertEnvironment(input.env)
   const timeoutMs = parseDuration(input.timeout ?? 0, 'timeout')
   return {
-    id: newId('exe'),
+    id: newId(kind === 'job' ? 'job' : 'exe'),
     sandboxId: live.id,
+    kind,
+    tag: input.tag ?? null,
     state: 'pending',
+    pid: null,
     argv: input.argv,
     cwd: input.cwd ?? null,
     user: input.user ?? null,
@@ -161,7 +207,9 @@ function newRecord(
     timeoutMs: timeoutMs === 0 ? null : timeoutMs,
     deadlineAt: null,
     outputLimit: input.outputLimit ?? context.config.outputLimit,
+    outputKeep: input.outputKeep ?? (kind === 'job' || input.tty !== undefined ? 'tail' : 'head'),
     outputBytes: 0,
+    outputStart: 0,
     outputTruncated: false,
     killReason: null,
     ending: null,

@@ -1,3 +1,4 @@
+import { SandboxError } from '@caisson/protocol/errors'
 import type { Context } from './context.ts'
 import { findRunning, reach } from './kill-execution.ts'
 
@@ -14,6 +15,7 @@ export async function writeStdin(
   if (close) (await reach(context, live, running)).closeStdin()
 }
 
+/** The last viewer's size wins; it is remembered, so that the next viewer draws with it. */
 export async function resizeTerminal(
   context: Context,
   id: string,
@@ -21,6 +23,12 @@ export async function resizeTerminal(
   rows: number,
 ): Promise<void> {
   const { live, running } = await findRunning(context, id)
+  const { record } = running
+  if (record.tty === null) {
+    throw new SandboxError('not_supported', { what: 'A size', reason: `execution ${id} has no terminal` })
+  }
   const handle = await reach(context, live, running)
   handle.resize(cols, rows)
+  record.tty = { cols, rows }
+  await context.store.executions.update(id, { tty: record.tty })
 }

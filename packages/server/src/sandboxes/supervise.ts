@@ -1,4 +1,6 @@
-import type { ExecutionRecord } from '../core/records.ts'
+import { newEvent } from '../core/events.ts'
+import type { EventRecord, ExecutionRecord } from '../core/records.ts'
+import { jobStatus } from '../core/view.ts'
 import type { GuestExit } from '../guest/guest.ts'
 import type { Context } from './context.ts'
 import { eventually } from './eventually.ts'
@@ -25,6 +27,7 @@ async function watch(context: Context, live: Live, running: RunningExecution): P
   const outcome = await running.outcome
   disarm()
   if ('exit' in outcome) await drain(running)
+  await running.released
   context.failpoint('exec:exited')
   running.output.end()
   Object.assign(record, await ending(context, live, running, outcome))
@@ -33,7 +36,8 @@ async function watch(context: Context, live: Live, running: RunningExecution): P
   live.executions.delete(record.id)
   live.record.lastActiveAt = Date.now()
   context.reschedule()
-  running.settle()
+  const handle = running.settle()
+  if (handle !== null) live.forget(handle)
 }
 
 /**
@@ -42,7 +46,8 @@ async function watch(context: Context, live: Live, running: RunningExecution): P
  */
 async function store(context: Context, running: RunningExecution): Promise<void> {
   const { record } = running
-  const write = () => context.store.executions.update(record.id, endingOf(record))
+  const options = { events: endEvents(record) }
+  const write = () => context.store.executions.update(record.id, endingOf(record), options)
   await write().catch(async (err) => {
     context.log.error({ execution: record.id, err }, 'an ending could not be stored')
     running.tell()
@@ -61,9 +66,17 @@ function endingOf(record: ExecutionRecord): EndingFields {
     cpuUsec: record.cpuUsec,
     maxRssBytes: record.maxRssBytes,
     outputBytes: record.outputBytes,
+    outputStart: record.outputStart,
     outputTruncated: record.outputTruncated,
     endedAt: record.endedAt,
   }
+}
+
+function endEvents(record: ExecutionRecord): EventRecord[] {
+  if (record.kind !== 'job') return []
+  const { id, tag, ending, exitCode, signal } = record
+  const status = jobStatus(record)
+  return [newEvent(record.sandboxId, 'job:ended', { job: id, tag, status, ending, exitCode, signal })]
 }
 
 /** A deadline survives a restart of the server: it is an instant, not a countdown. @returns the undo. */
@@ -121,6 +134,7 @@ type EndingFields = Pick<
   | 'cpuUsec'
   | 'maxRssBytes'
   | 'outputBytes'
+  | 'outputStart'
   | 'outputTruncated'
   | 'endedAt'
 >
@@ -140,6 +154,7 @@ async function ending(
     cpuUsec: null,
     maxRssBytes: null,
     outputBytes: output.total,
+    outputStart: output.start,
     outputTruncated: output.truncated,
     endedAt: Date.now(),
   }

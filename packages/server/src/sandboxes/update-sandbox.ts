@@ -1,7 +1,8 @@
-import { SandboxError } from '@caisson/protocol/errors'
 import type { Sandbox } from '@caisson/protocol/resources'
 import { parseDuration } from '../core/duration.ts'
+import { newEvent } from '../core/events.ts'
 import type { SandboxChange } from '../state/store.ts'
+import { changeSandbox } from './change-sandbox.ts'
 import type { Context } from './context.ts'
 import { findSandbox, showSandbox } from './lookup.ts'
 import type { UseCases } from './use-cases.ts'
@@ -10,34 +11,30 @@ import type { UseCases } from './use-cases.ts'
 export async function updateSandbox(
   context: Context,
   id: string,
-  change: Parameters<UseCases['updateSandbox']>[1],
+  input: Parameters<UseCases['updateSandbox']>[1],
 ): Promise<Sandbox> {
   const record = await findSandbox(context, id)
-  if (record.endedAt !== null) {
-    throw new SandboxError('sandbox_ended', {
-      sandbox: record.id,
-      reason: record.ending?.message ?? record.state,
-    })
-  }
-  const next: SandboxChange = {}
-  if (change.description !== undefined) next.description = change.description
-  if (change.metadata !== undefined) next.metadata = change.metadata
-  if (change.idleTimeout !== undefined)
-    next.idleTimeoutMs = orNever(parseDuration(change.idleTimeout, 'idleTimeout'))
-  if (change.ttl !== undefined) {
-    const left = orNever(parseDuration(change.ttl, 'ttl'))
-    next.expiresAt = left === null ? null : Date.now() + left
-  }
-  const updated = await context.store.sandboxes.update(record.id, next, { ifVersion: record.version })
-  const live = context.live.get(record.id)
-  if (live !== undefined)
-    live.record = {
-      ...updated,
-      lastActiveAt: live.record.lastActiveAt,
-      executionCount: live.record.executionCount,
-    }
+  const change = toChange(input)
+  const changed = Object.keys(input).filter((name) => input[name as keyof typeof input] !== undefined)
+  const updated = await changeSandbox(context, record, () => ({
+    change,
+    events: [newEvent(record.id, 'update', { changed })],
+  }))
   context.reschedule()
-  return showSandbox(context, live?.record ?? updated)
+  return showSandbox(context, updated)
+}
+
+function toChange(input: Parameters<UseCases['updateSandbox']>[1]): SandboxChange {
+  const change: SandboxChange = {}
+  if (input.description !== undefined) change.description = input.description
+  if (input.metadata !== undefined) change.metadata = input.metadata
+  if (input.idleTimeout !== undefined)
+    change.idleTimeoutMs = orNever(parseDuration(input.idleTimeout, 'idleTimeout'))
+  if (input.ttl !== undefined) {
+    const left = orNever(parseDuration(input.ttl, 'ttl'))
+    change.expiresAt = left === null ? null : Date.now() + left
+  }
+  return change
 }
 
 function orNever(ms: number): number | null {

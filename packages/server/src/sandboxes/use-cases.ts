@@ -1,5 +1,19 @@
+import type { Duplex } from 'node:stream'
 import type { operations } from '@caisson/protocol/operations'
-import type { ApiKey, Execution, Runtime, Sandbox, Scope, ServerInfo } from '@caisson/protocol/resources'
+import type {
+  ApiKey,
+  Event,
+  Execution,
+  FileChange,
+  Job,
+  Runtime,
+  Sandbox,
+  Scope,
+  ServerInfo,
+  SshKey,
+  Stats,
+  Usage,
+} from '@caisson/protocol/resources'
 import type { z } from 'zod'
 import type { Stage } from '../core/plan.ts'
 import type { FileStat } from '../guest/guest.ts'
@@ -38,8 +52,26 @@ export interface UseCases {
     query: Query<'listExecutions'>,
   ): Promise<{ executions: Execution[]; total: number }>
   getExecution(execution: string): Promise<Execution>
-  /** Output from an offset; with `follow`, until the execution has ended. Aborting stops only the reading. */
-  readOutput(execution: string, offset: number, follow: boolean, signal?: AbortSignal): Promise<Output>
+  /**
+   * Output from an offset; with `follow`, until the execution has ended. Aborting stops only the reading. `paced`: the
+   * program waits when it is some megabytes ahead, so that who reads on misses nothing, however little is kept.
+   */
+  readOutput(
+    execution: string,
+    from: { offset: number } | { tail: number },
+    follow: boolean | 'paced',
+    signal?: AbortSignal,
+  ): Promise<Output>
+  /** Output as text. */
+  readLogs(
+    execution: string,
+    query: Query<'readLogs'>,
+    signal?: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>>
+  createJob(id: string, input: Body<'createJob'>, options?: Once): Promise<Job>
+  listJobs(id: string, query: Query<'listJobs'>): Promise<{ jobs: Job[]; total: number }>
+  getJob(id: string, job: string): Promise<Job>
+  stopJob(id: string, job: string, force: boolean): Promise<Job>
   killExecution(execution: string, input: Body<'killExecution'>): Promise<Execution>
   writeStdin(
     execution: string,
@@ -48,6 +80,14 @@ export interface UseCases {
     signal?: AbortSignal,
   ): Promise<void>
   resizeTerminal(execution: string, cols: number, rows: number): Promise<void>
+
+  getEnvironment(id: string): Promise<Record<string, string>>
+  updateEnvironment(id: string, change: Body<'updateEnvironment'>['env']): Promise<Record<string, string>>
+  listEvents(id: string, query: Query<'listEvents'>): Promise<{ events: Event[]; total: number }>
+  getUsage(id: string): Promise<Usage>
+  getStats(query: Query<'getStats'>): Promise<Stats>
+  /** Connects to a TCP port of the sandbox's loopback; counts as activity while it is open. */
+  dial(id: string, port: number, signal?: AbortSignal): Promise<Duplex>
 
   readFile(
     id: string,
@@ -60,6 +100,46 @@ export interface UseCases {
     data: AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<{ stat: FileStat; created: string[] }>
+  writeFiles(
+    id: string,
+    input: Body<'writeFiles'>,
+    signal?: AbortSignal,
+  ): Promise<{ files: number; bytes: number; created: string[] }>
+  putUpload(
+    id: string,
+    upload: string,
+    query: Query<'putUpload'>,
+    data: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<{ stat: FileStat | null; offset: number; created: string[] }>
+  getUpload(id: string, upload: string, query: Query<'getUpload'>): Promise<number>
+  deleteUpload(id: string, upload: string, query: Query<'deleteUpload'>): Promise<void>
+  checksumFile(
+    id: string,
+    query: Query<'checksumFile'>,
+    signal?: AbortSignal,
+  ): Promise<{ algorithm: string; digest: string; size: number }>
+  /** `skipped` is told after `data`: entries that could not be read, or that no archive can hold. */
+  downloadArchive(
+    id: string,
+    query: Query<'downloadArchive'>,
+    signal?: AbortSignal,
+  ): Promise<{ data: AsyncIterable<Uint8Array>; skipped(): number }>
+  uploadArchive(
+    id: string,
+    query: Query<'uploadArchive'>,
+    data: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<{ files: number; directories: number; links: number; bytes: number }>
+  watchFiles(id: string, query: Query<'watchFiles'>, signal?: AbortSignal): Promise<AsyncIterable<FileChange>>
+  /** @returns the token of a link `/v1/signed/{token}`. */
+  signFile(id: string, input: Body<'signFile'>): Promise<{ token: string; expiresAt: number }>
+  readSigned(
+    token: string,
+    range: { offset: number; length?: number },
+    signal?: AbortSignal,
+  ): Promise<{ path: string; stat: FileStat; data: AsyncIterable<Uint8Array> }>
+  writeSigned(token: string, data: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<FileStat>
   statFile(id: string, query: Query<'statFile'>): Promise<FileStat>
   listFiles(
     id: string,
@@ -77,6 +157,11 @@ export interface UseCases {
   createKey(input: Body<'createKey'>): Promise<{ key: ApiKey; secret: string }>
   listKeys(): Promise<ApiKey[]>
   deleteKey(key: string): Promise<void>
+  addSshKey(input: Body<'addSshKey'>): Promise<SshKey>
+  listSshKeys(): Promise<SshKey[]>
+  deleteSshKey(key: string): Promise<void>
+  /** Whether this key was added. @param fingerprint `SHA256:…` */
+  authenticateSsh(fingerprint: string): Promise<boolean>
   /** The scopes of a presented key; null when it is unknown or expired. */
   authenticate(secret: string): Promise<{ keyId: string; scopes: Scope[] } | null>
 
@@ -99,9 +184,11 @@ export interface Output {
   result(): Promise<Execution>
 }
 
-/** `data` is only valid until the next chunk is asked for. */
+/** `data` is only valid until the next chunk is asked for. An offset beyond the last chunk's end is a gap: what was there is not kept. */
 export interface OutputChunk {
   offset: number
+  /** When the bytes came, milliseconds since the epoch, to about 10 ms. */
+  time: number
   stream: 'stdout' | 'stderr'
   data: Uint8Array
 }

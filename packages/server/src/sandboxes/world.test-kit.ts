@@ -57,6 +57,8 @@ export class World implements AsyncDisposable {
       images: new Catalogue(config),
       outputs: new OutputLogs(join(this.#dataDir, 'executions')),
       host: { memoryBytes: 2 ** 34, cpus: 4 },
+      signingKey: Buffer.alloc(32, 7),
+      doors: { url: null, ssh: null },
       failpoint: () => {},
       live: new Map(),
       idBases: new Set(),
@@ -92,7 +94,7 @@ export class World implements AsyncDisposable {
 
 /** All output of an execution as text, and its record at the end. */
 export async function follow(server: Server, execution: string) {
-  const output = await server.useCases.readOutput(execution, 0, true)
+  const output = await server.useCases.readOutput(execution, { offset: 0 }, true)
   let text = ''
   for await (const { data } of output.chunks) text += Buffer.from(data).toString()
   return { text, ...(await output.result()) }

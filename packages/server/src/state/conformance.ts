@@ -1,6 +1,7 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { aKey, anExecution, aSandbox } from './fixtures.ts'
+import type { ExecutionRecord } from '../core/records.ts'
+import { aKey, anEvent, anExecution, anSshKey, aSandbox, aUsage } from './fixtures.ts'
 import type { SandboxQuery, Store } from './store.ts'
 
 const page = { sort: 'created', direction: 'asc', limit: 100, offset: 0 } as const
@@ -30,7 +31,10 @@ export function storeSuite(
     sandboxPromises(promise)
     listPromises(promise)
     executionPromises(promise)
+    eventPromises(promise)
+    usagePromises(promise)
     keyPromises(promise)
+    sshKeyPromises(promise)
   })
 }
 
@@ -53,7 +57,7 @@ function sandboxPromises(promise: Declare): void {
     await sandboxes.insert(full)
     expect(await sandboxes.get(full.id)).toEqual(full)
     const bare = aSandbox()
-    await sandboxes.insert(bare, 'process')
+    await sandboxes.insert(bare, { durability: 'process' })
     expect(await sandboxes.get(bare.id)).toEqual(bare)
     expect(await sandboxes.get('sbx_none')).toBeNull()
     expect(await sandboxes.findByIdempotencyKey('once')).toEqual(full)
@@ -164,18 +168,37 @@ function sandboxPromises(promise: Declare): void {
     expect(await sandboxes.inStates([])).toEqual([])
   })
 
-  promise('purges what ended long ago, with its executions', async ({ sandboxes, executions }) => {
+  promise('purges what ended long ago, with its executions', async ({ sandboxes, executions, events }) => {
     const old = aSandbox({ state: 'terminated', endedAt: 100 })
     const recent = aSandbox({ state: 'failed', endedAt: 200 })
     const live = aSandbox()
     for (const box of [old, recent, live]) await sandboxes.insert(box)
     const [first, second] = [anExecution(old.id), anExecution(recent.id)]
-    for (const execution of [first, second]) await executions.insert(execution)
+    for (const execution of [first, second]) {
+      await executions.insert(execution, { events: [anEvent(execution.sandboxId)] })
+    }
     expect(await sandboxes.purge(200)).toEqual({ sandboxes: [old.id], executions: [first.id] })
     expect(await sandboxes.get(old.id)).toBeNull()
     expect(await executions.get(first.id)).toBeNull()
     expect(await executions.get(second.id)).toEqual(second)
+    expect(await events.list({ ...everyEvent, sandboxId: old.id })).toEqual({ items: [], total: 0 })
+    expect(await events.list({ ...everyEvent, sandboxId: recent.id })).toMatchObject({ total: 1 })
     expect(await sandboxes.purge(200)).toEqual({ sandboxes: [], executions: [] })
+  })
+
+  promise('purges more than is forgotten at once', async ({ sandboxes, executions, events }) => {
+    const boxes = [aSandbox({ state: 'failed', endedAt: 1 }), aSandbox({ state: 'terminated', endedAt: 2 })]
+    for (const box of boxes) await sandboxes.insert(box)
+    const many = Array.from({ length: 700 }, (_, i) => anExecution(boxes[i % 2]!.id))
+    for (const execution of many) {
+      const { sandboxId } = execution
+      await executions.insert(execution, { events: [anEvent(sandboxId), anEvent(sandboxId)] })
+    }
+    const purged = await sandboxes.purge(3)
+    expect(purged.sandboxes.toSorted()).toEqual(boxes.map(({ id }) => id).toSorted())
+    expect(purged.executions.toSorted()).toEqual(many.map(({ id }) => id).toSorted())
+    for (const { id } of boxes)
+      expect(await events.list({ ...everyEvent, sandboxId: id })).toMatchObject({ total: 0 })
   })
 }
 
@@ -273,8 +296,13 @@ function executionPromises(promise: Declare): void {
       env: { A: '1' },
       tty: { cols: 80, rows: 24 },
       stdin: true,
+      kind: 'job',
+      tag: 'build "1"',
+      pid: 77,
       outputTruncated: true,
       outputLimit: 2 ** 40,
+      outputKeep: 'tail',
+      outputStart: 2 ** 41,
       createdAt: 500,
       idempotencyKey: 'once',
     })
@@ -337,6 +365,32 @@ function executionPromises(promise: Declare): void {
     expect(await executions.open(box.id)).toEqual([])
   })
 
+  promise('lists executions by every filter', async ({ sandboxes, executions }) => {
+    const [box, other] = [aSandbox(), aSandbox()]
+    for (const one of [box, other]) await sandboxes.insert(one)
+    const a = anExecution(box.id, { kind: 'job', tag: 'web', createdAt: 1 })
+    const b = anExecution(box.id, { tag: 'web', state: 'running', createdAt: 2 })
+    const c = anExecution(box.id, { kind: 'job', state: 'ended', createdAt: 3 })
+    const elsewhere = anExecution(other.id, { kind: 'job', tag: 'web', createdAt: 9 })
+    for (const execution of [a, b, c, elsewhere]) await executions.insert(execution)
+    const cases: [object, ExecutionRecord[]][] = [
+      [{ state: 'pending' }, [a]],
+      [{ state: 'running' }, [b]],
+      [{ state: 'ended' }, [c]],
+      [{ kind: 'job' }, [a, c]],
+      [{ kind: 'command' }, [b]],
+      [{ tag: 'web' }, [a, b]],
+      [{ tag: '' }, []],
+      [{ since: 2 }, [b, c]],
+      [{ kind: 'job', tag: 'web', state: 'pending', since: 1 }, [a]],
+    ]
+    const query = { sandboxId: box.id, limit: 10, offset: 0, direction: 'asc' } as const
+    for (const [filter, items] of cases) {
+      const listed = await executions.list({ ...query, ...filter })
+      expect(listed, JSON.stringify(filter)).toEqual({ items, total: items.length })
+    }
+  })
+
   promise('lists the executions of one sandbox by age', async ({ sandboxes, executions }) => {
     const [box, other] = [aSandbox(), aSandbox()]
     for (const one of [box, other]) await sandboxes.insert(one)
@@ -354,6 +408,87 @@ function executionPromises(promise: Declare): void {
   })
 }
 
+const everyEvent = { limit: 10_000, offset: 0, direction: 'asc' } as const
+
+function eventPromises(promise: Declare): void {
+  promise('tells events of a sandbox in their order, by page and type', async ({ sandboxes, events }) => {
+    const [box, other] = [aSandbox(), aSandbox()]
+    const created = anEvent(box.id, { payload: { 'a"b': [1, null, { c: 'd\u0000' }] } })
+    await sandboxes.insert(box, { events: [created] })
+    await sandboxes.insert(other, { events: [anEvent(other.id)], durability: 'process' })
+    const [begun, ended] = [anEvent(box.id, { type: 'begin' }), anEvent(box.id, { type: 'end' })]
+    await sandboxes.update(box.id, { state: 'stopping' }, { events: [begun, ended] })
+    const of = (query: object) => events.list({ ...everyEvent, sandboxId: box.id, ...query })
+    expect(await of({})).toEqual({ items: [created, begun, ended], total: 3 })
+    expect(await of({ direction: 'desc', limit: 2 })).toEqual({ items: [ended, begun], total: 3 })
+    expect(await of({ offset: 2 })).toEqual({ items: [ended], total: 3 })
+    expect(await of({ type: 'begin' })).toEqual({ items: [begun], total: 1 })
+    expect(await of({ sandboxId: 'sbx_none' })).toEqual({ items: [], total: 0 })
+  })
+
+  promise('stores an event with its write or not at all', async ({ sandboxes, executions, events }) => {
+    const box = aSandbox({ name: 'web' })
+    const execution = anExecution(box.id)
+    const told = anEvent(box.id)
+    const fresh = () => ({ events: [anEvent(box.id)] })
+    await sandboxes.insert(box, { events: [told] })
+    await executions.insert(execution, fresh())
+    await executions.update(execution.id, { state: 'running' }, fresh())
+    const conflict = { code: 'conflict' }
+    const missing = { code: 'execution_not_found' }
+    await expect(sandboxes.insert(aSandbox({ name: 'web' }), fresh())).rejects.toMatchObject({
+      code: 'name_taken',
+    })
+    await expect(sandboxes.update(box.id, {}, { ifVersion: 9, ...fresh() })).rejects.toMatchObject(conflict)
+    await expect(executions.insert(execution, fresh())).rejects.toMatchObject(conflict)
+    await expect(executions.update('exe_none', {}, fresh())).rejects.toMatchObject(missing)
+    expect(await events.list({ ...everyEvent, sandboxId: box.id })).toMatchObject({ total: 3 })
+
+    const known = { events: [anEvent(box.id), told] }
+    const [unborn, never] = [aSandbox(), anExecution(box.id)]
+    await expect(sandboxes.insert(unborn, known)).rejects.toMatchObject(conflict)
+    await expect(sandboxes.update(box.id, { name: 'api' }, known)).rejects.toMatchObject(conflict)
+    await expect(executions.insert(never, known)).rejects.toMatchObject(conflict)
+    await expect(executions.update(execution.id, { pid: 5 }, known)).rejects.toMatchObject(conflict)
+    expect(await sandboxes.get(unborn.id)).toBeNull()
+    expect(await sandboxes.get(box.id)).toEqual({ ...box, executionCount: 1 })
+    expect(await executions.get(never.id)).toBeNull()
+    expect(await executions.get(execution.id)).toEqual({ ...execution, state: 'running' })
+    expect(await events.list({ ...everyEvent, sandboxId: box.id })).toMatchObject({ total: 3 })
+  })
+}
+
+function usagePromises(promise: Declare): void {
+  promise('adds up usage by hour, sandbox, project and organisation', async ({ usage }) => {
+    const one = { executions: 1, cpuUsec: 10, memoryByteSec: 0.5, egressBytes: 3 }
+    const times = (n: number) => ({
+      executions: n,
+      cpuUsec: 10 * n,
+      memoryByteSec: 0.5 * n,
+      egressBytes: 3 * n,
+    })
+    const a = { ...one, projectId: 'p', orgId: 'o' }
+    await usage.add([aUsage('sbx_a', { hour: 100, ...a }), aUsage('sbx_a', { hour: 100, ...a })])
+    await usage.add([aUsage('sbx_a', { hour: 100, ...a }), aUsage('sbx_a', { hour: 200, ...a })])
+    await usage.add([aUsage('sbx_b', { hour: 200, ...one, projectId: 'q', orgId: 'o' })])
+    await usage.add([])
+    expect(await usage.ofSandbox('sbx_a')).toEqual(times(4))
+    expect(await usage.ofSandbox('sbx_none')).toEqual(times(0))
+    expect(await usage.sum({ start: 100, end: 200 })).toEqual(times(3))
+    expect(await usage.sum({ start: 101, end: 201 })).toEqual(times(2))
+    expect(await usage.sum({ start: 0, end: 201, orgId: 'o' })).toEqual(times(5))
+    expect(await usage.sum({ start: 0, end: 201, orgId: 'o', projectId: 'q' })).toEqual(times(1))
+    await usage.purge(200)
+    expect(await usage.sum({ start: 0, end: 201 })).toEqual(times(2))
+  })
+
+  promise('adds up more byte-seconds than an integer holds', async ({ usage }) => {
+    const memoryByteSec = 2 ** 62
+    for (let hour = 0; hour < 4; hour++) await usage.add([aUsage('sbx_a', { hour, memoryByteSec })])
+    expect((await usage.ofSandbox('sbx_a')).memoryByteSec).toBe(2 ** 64)
+  })
+}
+
 function keyPromises(promise: Declare): void {
   promise('keeps, finds and removes keys', async ({ keys }) => {
     const [a, b] = [aKey({ scopes: ['read', 'exec'] }), aKey({ expiresAt: 5 })]
@@ -366,5 +501,22 @@ function keyPromises(promise: Declare): void {
     expect(await keys.remove(a.id)).toBe(true)
     expect(await keys.remove(a.id)).toBe(false)
     expect(await keys.findByHash(a.hash)).toBeNull()
+  })
+}
+
+function sshKeyPromises(promise: Declare): void {
+  promise('keeps, finds and removes ssh keys', async ({ sshKeys }) => {
+    const [a, b] = [anSshKey({ name: 'laptop' }), anSshKey()]
+    await sshKeys.insert(a)
+    await sshKeys.insert(b)
+    expect(await sshKeys.findByFingerprint(a.fingerprint)).toEqual(a)
+    expect(await sshKeys.findByFingerprint('none')).toBeNull()
+    expect(await sshKeys.list()).toEqual([a, b])
+    const known = expect(sshKeys.insert(anSshKey({ fingerprint: a.fingerprint }))).rejects
+    await known.toMatchObject({ code: 'conflict' })
+    expect(await sshKeys.remove(a.fingerprint)).toBe(true)
+    expect(await sshKeys.remove(a.id)).toBe(false)
+    expect(await sshKeys.remove(b.id)).toBe(true)
+    expect(await sshKeys.list()).toEqual([])
   })
 }

@@ -1,5 +1,12 @@
 import { newId, newSecret, sha256 } from '../core/ids.ts'
-import type { ExecutionRecord, KeyRecord, SandboxRecord } from '../core/records.ts'
+import type {
+  EventRecord,
+  ExecutionRecord,
+  KeyRecord,
+  SandboxRecord,
+  SshKeyRecord,
+  UsageRecord,
+} from '../core/records.ts'
 
 /** Records for tests: valid, with new ids, and nothing set that is optional. */
 
@@ -40,7 +47,10 @@ export function anExecution(sandboxId: string, fields: Partial<ExecutionRecord> 
   return {
     id: newId('exe'),
     sandboxId,
+    kind: 'command',
+    tag: null,
     state: 'pending',
+    pid: null,
     argv: ['true'],
     cwd: null,
     user: null,
@@ -50,7 +60,9 @@ export function anExecution(sandboxId: string, fields: Partial<ExecutionRecord> 
     timeoutMs: null,
     deadlineAt: null,
     outputLimit: 1024,
+    outputKeep: 'head',
     outputBytes: 0,
+    outputStart: 0,
     outputTruncated: false,
     killReason: null,
     ending: null,
@@ -77,6 +89,44 @@ export function aKey(fields: Partial<KeyRecord> = {}): KeyRecord {
     scopes: ['read'],
     createdAt: 1_700_000_000_000,
     expiresAt: null,
+    ...fields,
+  }
+}
+
+export function anEvent(sandboxId: string, fields: Partial<EventRecord> = {}): EventRecord {
+  return {
+    id: newId('evt'),
+    sandboxId,
+    type: 'create',
+    payload: {},
+    createdAt: 1_700_000_000_000,
+    ...fields,
+  }
+}
+
+export function aUsage(sandboxId: string, fields: Partial<UsageRecord> = {}): UsageRecord {
+  return {
+    hour: 1_699_999_200_000,
+    sandboxId,
+    projectId: null,
+    orgId: null,
+    executions: 0,
+    cpuUsec: 0,
+    memoryByteSec: 0,
+    egressBytes: 0,
+    ...fields,
+  }
+}
+
+export function anSshKey(fields: Partial<SshKeyRecord> = {}): SshKeyRecord {
+  const id = newId('ssk')
+  return {
+    id,
+    name: 'test',
+    type: 'ssh-ed25519',
+    fingerprint: `SHA256:${sha256(id)}`,
+    publicKey: `ssh-ed25519 ${id}`,
+    createdAt: 1_700_000_000_000,
     ...fields,
   }
 }

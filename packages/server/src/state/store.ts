@@ -1,4 +1,12 @@
-import type { ExecutionRecord, KeyRecord, SandboxRecord, SandboxState } from '../core/records.ts'
+import type {
+  EventRecord,
+  ExecutionRecord,
+  KeyRecord,
+  SandboxRecord,
+  SandboxState,
+  SshKeyRecord,
+  UsageRecord,
+} from '../core/records.ts'
 
 /**
  * The store is what we REMEMBER. A write that has resolved survives the death of the server; one made with
@@ -8,18 +16,26 @@ import type { ExecutionRecord, KeyRecord, SandboxRecord, SandboxState } from '..
 export interface Store {
   readonly sandboxes: SandboxStore
   readonly executions: ExecutionStore
+  readonly events: EventStore
+  readonly usage: UsageStore
   readonly keys: KeyStore
+  readonly sshKeys: SshKeyStore
   close(): Promise<void>
 }
 
 export type Durability = 'process' | 'power'
+
+/** Events that become true with a write, and are stored by the same transaction. */
+export interface Telling {
+  events?: EventRecord[]
+}
 
 /** What may change of a sandbox; its number of executions is the executions' to count. */
 export type SandboxChange = Partial<Omit<SandboxRecord, 'id' | 'version' | 'executionCount' | 'createdAt'>>
 
 export interface SandboxStore {
   /** @throws SandboxError `name_taken` when a sandbox that has not ended has the name. */
-  insert(record: SandboxRecord, durability?: Durability): Promise<void>
+  insert(record: SandboxRecord, options?: Telling & { durability?: Durability }): Promise<void>
   get(id: string): Promise<SandboxRecord | null>
   /** The sandbox that has not ended with this name, else null. */
   findByName(name: string): Promise<SandboxRecord | null>
@@ -32,11 +48,11 @@ export interface SandboxStore {
   update(
     id: string,
     change: SandboxChange,
-    options?: { ifVersion?: number; durability?: Durability },
+    options?: Telling & { ifVersion?: number; durability?: Durability },
   ): Promise<SandboxRecord>
   /** Every sandbox in these states, for reconcile. */
   inStates(states: SandboxState[]): Promise<SandboxRecord[]>
-  /** Forgets sandboxes that ended before `time`, with their executions. @returns the executions' ids, whose output may go. */
+  /** Forgets sandboxes that ended before `time`, with their executions and events; usage stays. @returns the executions' ids, whose output may go. */
   purge(time: number): Promise<{ sandboxes: string[]; executions: string[] }>
 }
 
@@ -58,7 +74,7 @@ export interface SandboxQuery {
 
 export interface ExecutionStore {
   /** Also counts the execution on its sandbox (`executionCount`, `lastActiveAt`). */
-  insert(record: ExecutionRecord): Promise<void>
+  insert(record: ExecutionRecord, options?: Telling): Promise<void>
   get(id: string): Promise<ExecutionRecord | null>
   findByIdempotencyKey(sandboxId: string, key: string): Promise<ExecutionRecord | null>
   list(query: {
@@ -66,8 +82,13 @@ export interface ExecutionStore {
     limit: number
     offset: number
     direction: 'asc' | 'desc'
+    state?: ExecutionRecord['state']
+    kind?: ExecutionRecord['kind']
+    tag?: string
+    /** Created at or after. */
+    since?: number
   }): Promise<{ items: ExecutionRecord[]; total: number }>
-  update(id: string, change: Partial<ExecutionRecord>): Promise<void>
+  update(id: string, change: Partial<ExecutionRecord>, options?: Telling): Promise<void>
   /** Forgets an execution that never started. */
   remove(id: string): Promise<void>
   /** Executions of a sandbox that have not ended. */
@@ -80,4 +101,37 @@ export interface KeyStore {
   list(): Promise<KeyRecord[]>
   /** @returns whether there was one. */
   remove(id: string): Promise<boolean>
+}
+
+export interface EventStore {
+  /** In the order in which they happened, or the reverse. */
+  list(query: {
+    sandboxId: string
+    limit: number
+    offset: number
+    direction: 'asc' | 'desc'
+    type?: string
+  }): Promise<{ items: EventRecord[]; total: number }>
+}
+
+export type UsageSums = Pick<UsageRecord, 'executions' | 'cpuUsec' | 'memoryByteSec' | 'egressBytes'>
+
+export interface UsageStore {
+  /** Adds to what is known of the same sandbox and hour. */
+  add(records: UsageRecord[]): Promise<void>
+  /** Sums of the hours from `start` up to, not including, `end`. */
+  sum(query: { start: number; end: number; projectId?: string; orgId?: string }): Promise<UsageSums>
+  /** All that is known of one sandbox. */
+  ofSandbox(sandboxId: string): Promise<UsageSums>
+  /** Forgets hours before `time`. */
+  purge(time: number): Promise<void>
+}
+
+export interface SshKeyStore {
+  /** @throws SandboxError `conflict` when the fingerprint is known. */
+  insert(record: SshKeyRecord): Promise<void>
+  findByFingerprint(fingerprint: string): Promise<SshKeyRecord | null>
+  list(): Promise<SshKeyRecord[]>
+  /** By id or fingerprint. @returns whether there was one. */
+  remove(idOrFingerprint: string): Promise<boolean>
 }

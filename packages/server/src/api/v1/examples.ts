@@ -55,17 +55,22 @@ const sandbox = {
 const running = {
   id: execution,
   sandboxId: id,
+  kind: 'command' as const,
+  tag: null,
   state: 'running' as const,
+  pid: 17,
   argv: ['python3', '-c', 'print(6*7)'],
   cwd: null,
   user: null,
   tty: false,
+  terminal: null,
   ending: null,
   exitCode: null,
   signal: null,
   message: null,
   oomKills: 0,
   outputBytes: 0,
+  outputStart: 0,
   outputTruncated: false,
   timeoutMs: 30_000,
   durationMs: null,
@@ -89,6 +94,26 @@ const file = {
   modifiedAt: at,
   link: null,
 }
+
+const job = {
+  ...running,
+  id: 'job_7x2m9c4k1q8v5b3n',
+  kind: 'job' as const,
+  argv: ['make', 'test'],
+  timeoutMs: null,
+  status: 'running' as const,
+}
+
+const sshKey = {
+  id: 'ssk_5d8h2m',
+  name: 'ada@laptop',
+  type: 'ssh-ed25519',
+  fingerprint: 'SHA256:nThbg6kXUpJWGl7E1IGOCspRomTxdCARLviKw6E5SY8',
+  publicKey: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI…',
+  createdAt: at,
+}
+
+const token = 'eyJzIjoic2J4XzNrcTdjIn0.k5vJ0c'
 
 const key = { id: 'key_5d8h2m', name: 'ci', scopes: ['exec' as const], createdAt: at, expiresAt: null }
 
@@ -132,6 +157,72 @@ export const examples: Examples = {
     output: running,
   },
   connectExecution: { params: { execution }, query: { offset: '0' } },
+  resizeExecution: { params: { execution }, body: { cols: 120, rows: 40 } },
+  readLogs: { params: { execution: job.id }, query: { tail: '100', grep: 'error|warn', timestamps: 'true' } },
+  createJob: { params: { id }, body: { argv: job.argv, tag: 'tests' }, output: job },
+  listJobs: { params: { id }, query: { limit: '10' }, output: { jobs: [job], total: 1 } },
+  getJob: { params: { id, job: job.id }, output: job },
+  stopJob: {
+    params: { id, job: job.id },
+    output: {
+      ...job,
+      state: 'ended',
+      status: 'cancelled',
+      ending: 'cancelled',
+      signal: 'SIGTERM',
+      endedAt: at,
+    },
+  },
+  getEnvironment: { params: { id }, output: { env: { STAGE: 'test' } } },
+  updateEnvironment: {
+    params: { id },
+    body: { env: { STAGE: 'test', OLD: null } },
+    output: { env: { STAGE: 'test' } },
+  },
+  listEvents: {
+    params: { id },
+    query: { direction: 'desc', limit: '10' },
+    output: {
+      events: [
+        {
+          id: 'evt_6p3w8z',
+          sandboxId: id,
+          type: 'lifecycle:started',
+          payload: { runtime: 'base:latest' },
+          createdAt: at,
+        },
+      ],
+      total: 1,
+    },
+  },
+  getUsage: {
+    params: { id },
+    output: {
+      memoryBytes: 12_582_912,
+      memoryLimitBytes: 1_073_741_824,
+      cpuUsec: 41_000,
+      cpuMillis: 2000,
+      pids: 3,
+      pidsLimit: 1024,
+      oomKills: 0,
+      sampledAt: at,
+    },
+  },
+  getStats: {
+    query: { start: '2026-11-01T00:00:00Z', end: '2026-11-21T00:00:00Z' },
+    output: {
+      start: '2026-11-01T00:00:00.000Z',
+      end: '2026-11-21T00:00:00.000Z',
+      totalActive: 3,
+      running: 1,
+      idle: 2,
+      creating: 0,
+      totalExecutions: 128,
+      totalCpuTimeMs: 90_000,
+      totalMemoryByteSec: 4_500_000_000,
+      totalNetworkEgressBytes: 0,
+    },
+  },
   readFile: { params: { id }, query: { path: 'notes.txt' } },
   writeFile: {
     params: { id },
@@ -139,6 +230,52 @@ export const examples: Examples = {
     upload: 'Hello, world.\n',
     output: { ...file, directoriesCreated: [] },
   },
+  writeFiles: {
+    params: { id },
+    body: { files: [{ path: 'src/main.py', content: 'print(6*7)' }] },
+    output: { files: 1, bytes: 10, directoriesCreated: ['/home/agent/src'] },
+  },
+  putUpload: {
+    params: { id, upload: 'dataset-1' },
+    query: { path: 'data.csv', offset: '0', size: '14' },
+    upload: 'Hello, world.\n',
+    output: {
+      offset: 14,
+      complete: true,
+      file: { ...file, path: 'data.csv', name: 'data.csv' },
+      directoriesCreated: [],
+    },
+  },
+  getUpload: { params: { id, upload: 'dataset-1' }, query: { path: 'data.csv' }, output: { offset: 14 } },
+  deleteUpload: { params: { id, upload: 'dataset-1' }, query: { path: 'data.csv' } },
+  checksumFile: {
+    params: { id },
+    query: { path: 'notes.txt' },
+    output: {
+      algorithm: 'sha256',
+      digest: 'd9014c4624844aa5bac314773d6b689ad467fa4e1d1a50a1b8a99d5a95f72ff5',
+      size: 13,
+    },
+  },
+  downloadArchive: { params: { id }, query: { path: 'src', format: 'zip' } },
+  uploadArchive: {
+    params: { id },
+    query: { path: 'src' },
+    upload: 'a tar, tar.gz or zip',
+    output: { files: 12, directories: 3, links: 1, bytes: 48_211 },
+  },
+  watchFiles: { params: { id }, query: { path: 'src', recursive: 'true' } },
+  signFile: {
+    params: { id },
+    body: { path: 'report.pdf', operation: 'read', ttl: '1h' },
+    output: {
+      path: `/v1/signed/${token}`,
+      url: `https://sandboxes.example.org/v1/signed/${token}`,
+      expiresAt: at,
+    },
+  },
+  readSigned: { params: { token } },
+  writeSigned: { params: { token }, upload: 'Hello, world.\n', output: { bytes: 14 } },
   statFile: { params: { id }, query: { path: 'notes.txt' }, output: file },
   listFiles: { params: { id }, query: { path: '.' }, output: { files: [file] } },
   makeDirectory: {
@@ -177,6 +314,13 @@ export const examples: Examples = {
       pid: 4711,
       startedAt: at,
       sandboxes: 1,
+      url: null,
+      ssh: {
+        host: '127.0.0.1',
+        port: 2222,
+        hostKey: 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI…',
+        fingerprint: 'SHA256:4a7Wc1…',
+      },
     },
   },
   doctor: {
@@ -204,4 +348,7 @@ export const examples: Examples = {
   },
   listKeys: { output: { keys: [key] } },
   deleteKey: { params: { key: key.id } },
+  addSshKey: { body: { publicKey: `${sshKey.publicKey} ada@laptop` }, output: sshKey },
+  listSshKeys: { output: { keys: [sshKey] } },
+  deleteSshKey: { params: { key: sshKey.id } },
 }

@@ -43,8 +43,11 @@ export async function sendExecution(
   const writer = new CorkedWriter(response, () => encoder.ping())
   try {
     writer.write(encoder.started(output.execution, output.offset))
+    let expected = output.offset
     for await (const chunk of output.chunks) {
       if (signal.aborted) return
+      if (chunk.offset > expected) writer.write(encoder.gap(chunk.offset))
+      expected = chunk.offset + chunk.data.length
       options.sent(chunk.data.length)
       // The source uses the chunk's memory again: little is copied, so that it can wait for company; more is sent first.
       if (chunk.data.length <= COPY_UP_TO) {

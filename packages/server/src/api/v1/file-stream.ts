@@ -1,61 +1,37 @@
-import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { type FileStat, toFileInfo, toHeaderJson } from './map.ts'
+import { pump } from './body-stream.ts'
 
+/** Bytes of a file, or the news that they are not sent: 304 and 416 have no body. */
 export interface FileAnswer {
-  path: string
-  offset: number
-  length: number | undefined
-  stat: FileStat
+  status: 200 | 206 | 304 | 416
+  headers: Record<string, string>
+  /** Bytes that are sent; null: not known before the end. */
+  length: number | null
   data: AsyncIterable<Uint8Array>
 }
 
 /**
- * Answers with a file's bytes. Its length is announced where the file has one (those of /proc have not); a file that
- * turns out shorter breaks the connection, so that no client takes a part for the whole. Leaving early cancels.
+ * Answers with a file's bytes. A file that turns out shorter than was announced breaks the connection, so that no client
+ * takes a part for the whole. Leaving early cancels.
  */
 export async function sendFile(
   response: ServerResponse,
-  file: FileAnswer,
-  headers: Record<string, string>,
+  { status, headers, length, data }: FileAnswer,
+  common: Record<string, string>,
   signal: AbortSignal,
 ): Promise<void> {
-  const expected = expectedLength(file)
-  response.writeHead(200, {
-    ...headers,
+  response.writeHead(status, {
+    ...common,
     'content-type': 'application/octet-stream',
-    'x-caisson-file': toHeaderJson(toFileInfo(file.path, file.stat)),
-    ...(expected !== null && { 'content-length': expected }),
+    ...headers,
+    ...(length !== null && status !== 304 && { 'content-length': length }),
   })
   try {
-    const sent = await pump(response, file.data, expected ?? Number.POSITIVE_INFINITY, signal)
-    if (expected === null || sent === expected) response.end()
+    const sent = await pump(response, data, length ?? Number.POSITIVE_INFINITY, signal)
+    if (length === null || sent === length) response.end()
     else response.destroy()
   } catch {
     // The status has been sent: only a broken connection can still tell the client.
     response.destroy()
   }
-}
-
-async function pump(
-  response: ServerResponse,
-  data: AsyncIterable<Uint8Array>,
-  limit: number,
-  signal: AbortSignal,
-): Promise<number> {
-  let sent = 0
-  for await (const bytes of data) {
-    if (signal.aborted) break
-    const piece = bytes.length <= limit - sent ? bytes : bytes.subarray(0, limit - sent)
-    sent += piece.length
-    if (piece.length > 0 && !response.write(piece)) await once(response, 'drain', { signal })
-    if (sent === limit) break
-  }
-  return sent
-}
-
-/** null: not known before the end. */
-function expectedLength({ stat, offset, length }: FileAnswer): number | null {
-  if (stat.size === 0) return null
-  return Math.max(0, Math.min(stat.size - offset, length ?? Number.POSITIVE_INFINITY))
 }

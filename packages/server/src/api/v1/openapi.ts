@@ -66,7 +66,11 @@ function toOperation(name: OperationName, operation: Operation, schemas: Record<
   return {
     operationId: name,
     summary: operation.summary,
-    description: `Needs the scope \`${operation.scope}\`.`,
+    description:
+      operation.scope === 'signature'
+        ? 'Needs no key: the link itself is signed.'
+        : `Needs the scope \`${operation.scope}\`.`,
+    ...(operation.scope === 'signature' && { security: [] }),
     'x-scope': operation.scope,
     parameters: [
       ...parameters('path', operation.params, example.params, schemas),
@@ -131,6 +135,10 @@ function success(operation: Operation, example: Example, schemas: Record<string,
     return { 200: { description: 'The execution stream, chosen by Accept.', content } }
   }
   if (operation.streams === 'bytes') return { 200: FILE_ANSWER }
+  if (operation.streams === 'body') {
+    const content = { [operation.type ?? 'application/octet-stream']: { schema: { type: 'string' } } }
+    return { 200: { description: 'The body, as it is made.', content } }
+  }
   if (operation.output === undefined) return { 204: { description: 'Done.' } }
   const schema = toSchema(operation.output, 'output', schemas)
   const content = { 'application/json': { schema, example: example.output } }

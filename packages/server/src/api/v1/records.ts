@@ -18,6 +18,8 @@ export interface RecordEncoder {
   readonly contentType: string
   started(execution: Execution, offset: number): Uint8Array[]
   output(chunk: OutputChunk): Uint8Array[]
+  /** What was before `offset` is not kept any more. */
+  gap(offset: number): Uint8Array[]
   /** Also what was held back to complete a character. */
   ping(): Uint8Array[]
   ended(execution: Execution): Uint8Array[]
@@ -44,6 +46,10 @@ class BinaryEncoder implements RecordEncoder {
       pieces.push(...record(kind, data.subarray(at, at + STREAM_MAX_RECORD)))
     }
     return pieces
+  }
+
+  gap(offset: number): Uint8Array[] {
+    return json(StreamKind.GAP, { offset })
   }
 
   ping(): Uint8Array[] {
@@ -76,7 +82,7 @@ function json(kind: StreamKind, value: unknown): Uint8Array[] {
  */
 class LineEncoder implements RecordEncoder {
   readonly contentType = NDJSON_TYPE
-  #held: OutputChunk | null = null
+  #held: Omit<OutputChunk, 'time'> | null = null
 
   started(execution: Execution, offset: number): Uint8Array[] {
     return line({ type: 'started', execution, offset })
@@ -98,6 +104,10 @@ class LineEncoder implements RecordEncoder {
     }
     if (whole > 0) pieces.push(...outputLine(offset, chunk.stream, data.subarray(0, whole)))
     return pieces
+  }
+
+  gap(offset: number): Uint8Array[] {
+    return [...this.#flush(), ...line({ type: 'gap', offset })]
   }
 
   ping(): Uint8Array[] {

@@ -8,9 +8,10 @@ import type { Output } from '../../sandboxes/use-cases.ts'
 import type { Access } from '../access.ts'
 import { invalid } from '../errors.ts'
 import { FILES_LIMIT, JSON_LIMIT, parse, parseIdempotencyKey, parseJson, parseQuery } from '../input.ts'
+import { type BodyAnswer, sendBody } from './body-stream.ts'
+import type { Call, Handlers, RequestName } from './call.ts'
 import { sendExecution } from './execution-stream.ts'
 import { type FileAnswer, sendFile } from './file-stream.ts'
-import type { Call, Handlers, RequestName } from './handlers.ts'
 import { toServerTiming } from './map.ts'
 import { createEncoder } from './records.ts'
 
@@ -29,10 +30,11 @@ type AnyAnswer =
   | { json: unknown; stages?: Stage[] }
   | { output: Output; stages?: Stage[] }
   | FileAnswer
+  | BodyAnswer
   | undefined
 
 /** Operations whose requests may carry files. */
-const CARRIES_FILES = new Set<OperationName>(['createSandbox', 'run'])
+const CARRIES_FILES = new Set<OperationName>(['createSandbox', 'run', 'writeFiles'])
 
 /** A route for every row of the operations table. */
 export async function registerOperations(app: FastifyInstance, options: RouteOptions): Promise<void> {
@@ -59,7 +61,10 @@ function addRoute(
     url: path.replaceAll(/\{(\w+)\}/g, ':$1'),
     bodyLimit: CARRIES_FILES.has(name) ? FILES_LIMIT : JSON_LIMIT,
     config: { name },
-    onRequest: ({ raw }) => options.access.authorise(raw, operation.scope),
+    // Who may use a signed path is told by its signature, which the use case checks.
+    onRequest: async ({ raw }) => {
+      if (operation.scope !== 'signature') await options.access.authorise(raw, operation.scope)
+    },
     handler: (request, reply) => answer(name, operation, options, request, reply),
   })
 }
@@ -78,6 +83,7 @@ async function answer(
   const call = {
     ...readInput(operation, request),
     upload: bodyOf(request.raw, reply.raw),
+    headers: request.headers,
     signal: leaving(reply),
   }
   const began = performance.now()
@@ -124,6 +130,13 @@ async function send(
   reply.hijack()
   try {
     if ('data' in result) await sendFile(reply.raw, result, headers, signal)
+    else if ('body' in result)
+      await sendBody(
+        reply.raw,
+        result,
+        { 'content-type': result.type ?? operation.type ?? '', ...headers },
+        signal,
+      )
     else await sendOutput(options, result, headers, request, reply, signal)
   } catch (error) {
     options.log.error({ request: request.id, err: error }, 'a stream broke')

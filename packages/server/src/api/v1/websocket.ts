@@ -4,13 +4,13 @@ import { SandboxError } from '@caisson/protocol/errors'
 import { operations } from '@caisson/protocol/operations'
 import { STREAM_MAX_RECORD, StreamKind, WEBSOCKET_PROTOCOL } from '@caisson/protocol/stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { z } from 'zod'
 import type { Metrics } from '../../metrics.ts'
 import type { Output, UseCases } from '../../sandboxes/use-cases.ts'
 import type { Access } from '../access.ts'
 import { invalid, toSandboxError } from '../errors.ts'
 import { parse, parseQuery } from '../input.ts'
 import { answerRaw } from '../raw-answer.ts'
+import { beginningOf } from './execution-handlers.ts'
 import { StdinQueue } from './stdin-queue.ts'
 
 /** Bytes not yet taken by a slow reader before the source has to wait. */
@@ -21,10 +21,7 @@ const PATH = new RegExp(
   `^${operations.connectExecution.http.slice(4).replace('{execution}', '([^/?]+)')}(\\?|$)`,
 )
 
-const Resize = z.strictObject({
-  cols: z.int().min(1).max(65_535),
-  rows: z.int().min(1).max(65_535),
-})
+const Resize = operations.resizeExecution.body
 const Signal = operations.killExecution.body
 
 export interface ConnectOptions {
@@ -78,8 +75,8 @@ export class ExecutionSockets {
       throw new SandboxError('route_not_found', { route: `a WebSocket other than ${http}` })
     await access.authorise(request, scope)
     const { execution } = parse(params, { execution: id })
-    const { offset } = parse(query, parseQuery(target))
-    return useCases.readOutput(execution, offset, true, signal)
+    const beginning = beginningOf(parse(query, parseQuery(target)))
+    return useCases.readOutput(execution, beginning, true, signal)
   }
 
   #serve(ws: WebSocket, output: Output, signal: AbortSignal): void {
@@ -118,9 +115,12 @@ async function sendOutput(
   signal: AbortSignal,
 ): Promise<void> {
   sendJson(ws, StreamKind.STARTED, { execution: output.execution, offset: output.offset })
-  for await (const { stream, data } of output.chunks) {
+  let expected = output.offset
+  for await (const { offset, stream, data } of output.chunks) {
     if (signal.aborted) return
     metrics.sent(data.length)
+    if (offset > expected) sendJson(ws, StreamKind.GAP, { offset })
+    expected = offset + data.length
     const kind = stream === 'stdout' ? StreamKind.STDOUT : StreamKind.STDERR
     for (let at = 0; at < data.length; at += STREAM_MAX_RECORD) {
       await send(ws, kind, data.subarray(at, at + STREAM_MAX_RECORD))

@@ -25,6 +25,7 @@ async function openWorld(): Promise<World> {
       return { id, hostname: 'local', idBase: 131_072, root: { kind: 'directory', path }, limits }
     },
     breakPlan: (plan) => ({ ...plan, root: { kind: 'directory', path: 'sandboxes/missing' } }),
+    scratch: top,
     killAgent: async (id) => {
       for (const { pid } of agents(id)) process.kill(pid, 'SIGKILL')
     },

@@ -12,8 +12,10 @@ import {
 import { Field, type Frame, FrameType, LIMITS, PROTOCOL_GENERATION } from '@caisson/protocol/frames'
 import { Errno } from './errno.ts'
 import { MemoryExecution, type Wire } from './execution.ts'
-import { absolute, serveFile, type Transfer } from './files.ts'
+import { serveFile } from './files.ts'
 import { PROGRAMS } from './programs.ts'
+import { absolute, type Files } from './request.ts'
+import { Stream, type Transfer } from './stream.ts'
 import { MemoryTree } from './tree.ts'
 import { findUser, USERS } from './users.ts'
 
@@ -25,6 +27,7 @@ import { findUser, USERS } from './users.ts'
 export class MemoryAgent implements Wire {
   readonly #nonce = randomBytes(16)
   readonly #tree = new MemoryTree()
+  readonly #files: Files = { tree: this.#tree, uploads: new Map(), ports: new Map() }
   readonly #executions = new Map<string, MemoryExecution>()
   readonly #byStream = new Map<number, MemoryExecution>()
   readonly #transfers = new Map<number, Transfer>()
@@ -92,7 +95,7 @@ export class MemoryAgent implements Wire {
     this.#channel = null
     for (const execution of this.#byStream.values()) execution.detach()
     this.#byStream.clear()
-    this.#transfers.clear()
+    for (const stream of this.#transfers.keys()) this.#release(stream)
   }
 
   #receive(parser: FrameParser, chunk: Uint8Array): void {
@@ -113,7 +116,7 @@ export class MemoryAgent implements Wire {
       else this.#serveRequest(frame)
     } catch (error) {
       if (!(error instanceof Errno)) throw error
-      this.#transfers.delete(frame.stream)
+      this.#release(frame.stream)
       const answer = fields().u64(Field.ERRNO, error.errno).string(Field.MESSAGE, error.message)
       this.send(encodeFrame(FrameType.ERROR, frame.stream, answer.encode()))
     }
@@ -121,9 +124,11 @@ export class MemoryAgent implements Wire {
 
   #serveRequest(frame: Frame): void {
     // What comes late for a stream that is over is no request.
-    const late: FrameType[] = [FrameType.HELLO, FrameType.ACK, FrameType.STDIN, FrameType.DATA, FrameType.END]
+    const late: FrameType[] = [FrameType.HELLO, FrameType.ACK, FrameType.STDIN, FrameType.DATA]
     const ignored: FrameType[] = [
       ...late,
+      FrameType.ENTRY,
+      FrameType.END,
       FrameType.CANCEL,
       FrameType.FORGET,
       FrameType.STDIN_CLOSE,
@@ -135,8 +140,9 @@ export class MemoryAgent implements Wire {
     else if (frame.type === FrameType.ATTACH) this.#attach(frame.stream, request)
     else if (frame.type === FrameType.SIGNAL) throw new Errno('ESRCH', 'signal')
     else {
-      const transfer = serveFile(this.#tree, this, frame, request)
-      if (transfer !== null) this.#transfers.set(frame.stream, transfer)
+      const stream = new Stream(this, frame.stream, () => this.#release(frame.stream))
+      const transfer = serveFile(this.#files, stream, frame.type, request)
+      if (transfer !== null && !stream.over) this.#transfers.set(frame.stream, transfer)
     }
   }
 
@@ -160,7 +166,12 @@ export class MemoryAgent implements Wire {
     this.#executions.set(id, execution)
     this.#follow(execution, stream, 0)
     const env = environment(request, user.home, user.name)
-    execution.run(program, args, { env, cwd, readFile: (path) => this.#readFile(absolute(path, cwd)) })
+    execution.run(program, args, {
+      env,
+      cwd,
+      readFile: (path) => this.#readFile(absolute(path, cwd)),
+      ports: this.#files.ports,
+    })
   }
 
   #attach(stream: number, request: Fields): void {
@@ -208,9 +219,15 @@ export class MemoryAgent implements Wire {
   }
 
   #serveTransfer(transfer: Transfer, frame: Frame): void {
-    if (frame.type === FrameType.CANCEL) this.#transfers.delete(frame.stream)
+    if (frame.type === FrameType.CANCEL) this.#release(frame.stream)
     else if (!transfer.receive(frame)) throw new FrameError('Not part of a transfer')
-    else if (frame.type === FrameType.END) this.#transfers.delete(frame.stream)
+  }
+
+  /** A transfer is over. */
+  #release(stream: number): void {
+    const transfer = this.#transfers.get(stream)
+    this.#transfers.delete(stream)
+    transfer?.close?.()
   }
 
   #enter(cwd: string): void {

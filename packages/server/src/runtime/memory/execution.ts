@@ -47,7 +47,7 @@ export class MemoryExecution {
     return this.#exit === null
   }
 
-  run(program: Program, args: string[], world: Pick<ProgramIo, 'env' | 'cwd' | 'readFile'>): void {
+  run(program: Program, args: string[], world: Pick<ProgramIo, 'env' | 'cwd' | 'readFile' | 'ports'>): void {
     const io: ProgramIo = {
       ...world,
       write: (data, stream = 'stdout') => this.#write(data, stream === 'stderr' ? Flag.STDERR : 0),

@@ -1,3 +1,5 @@
+import type { Ports } from './dial.ts'
+
 /** What a built-in program has of the world. Every wait ends with an error once the program is killed. */
 export interface ProgramIo {
   readonly env: ReadonlyMap<string, string>
@@ -7,6 +9,7 @@ export interface ProgramIo {
   /** Next bytes of stdin; null at its end. */
   read(): Promise<Uint8Array | null>
   readFile(path: string): Uint8Array
+  readonly ports: Ports
   sleep(milliseconds: number): Promise<void>
   /** Ends this program by a signal. */
   die(signal: string): never
@@ -39,6 +42,8 @@ export const PROGRAMS: Readonly<Record<string, Program>> = {
   },
   /** So many bytes, each the low eight bits of its offset. */
   flood,
+  /** Listens on a port and sends back what it gets, until it is killed. */
+  listen,
   /** Ends itself by the named signal. */
   die: (io, [signal = 'SIGKILL']) => io.die(signal),
   /** `trap SIGTERM,SIGINT program …`: runs a program that ignores signals. */
@@ -64,4 +69,16 @@ async function flood(io: ProgramIo, [bytes]: string[]): Promise<number> {
   const block = Uint8Array.from({ length: 65_536 }, (_, index) => index)
   for (let left = Number(bytes); left > 0; left -= block.length) await io.write(block.subarray(0, left))
   return 0
+}
+
+async function listen(io: ProgramIo, [text]: string[]): Promise<number> {
+  const port = Number(text)
+  if (io.ports.has(port)) return 1
+  io.ports.set(port, (connection) => connection.pipe(connection))
+  try {
+    await io.write(`listening on ${port}\n`)
+    for (;;) await io.sleep(1 << 30)
+  } finally {
+    io.ports.delete(port)
+  }
 }

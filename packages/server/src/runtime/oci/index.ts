@@ -13,7 +13,7 @@ import { connectAgent } from '../agent-socket.ts'
 import type { Driver, Ended, Found, Usage } from '../driver.ts'
 import { toLaunchPlan } from './plan.ts'
 import { requireGoodCrun } from './probe.ts'
-import { readUsage } from './usage.ts'
+import { readOomKills, readUsage } from './usage.ts'
 
 export interface OciOptions {
   launcher: Launcher
@@ -84,6 +84,10 @@ export class OciDriver implements Driver {
 
   usage(id: string): Promise<Usage | null> {
     return readUsage(this.#hierarchies, id)
+  }
+
+  oomKills(id: string): number {
+    return readOomKills(this.#hierarchies, id)
   }
 
   async close(): Promise<void> {

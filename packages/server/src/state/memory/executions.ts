@@ -1,24 +1,30 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { ExecutionRecord } from '../../core/records.ts'
-import type { ExecutionStore } from '../store.ts'
+import type { ExecutionStore, Telling } from '../store.ts'
+import type { MemoryEvents } from './events.ts'
 import type { MemorySandboxes } from './sandboxes.ts'
 
 export class MemoryExecutions implements ExecutionStore {
   readonly #sandboxes: MemorySandboxes
   readonly #records = new Map<string, ExecutionRecord>()
 
-  constructor(sandboxes: MemorySandboxes) {
+  readonly #events: MemoryEvents
+
+  constructor(sandboxes: MemorySandboxes, events: MemoryEvents) {
     this.#sandboxes = sandboxes
+    this.#events = events
   }
 
-  async insert(record: ExecutionRecord): Promise<void> {
+  async insert(record: ExecutionRecord, { events }: Telling = {}): Promise<void> {
     const { id, idempotencyKey, sandboxId } = record
     if (this.#records.has(id)) throw new SandboxError('conflict', { what: 'executions.id' })
     if (idempotencyKey !== null && this.#byKey(sandboxId, idempotencyKey) !== undefined) {
       throw new SandboxError('conflict', { what: 'executions.sandboxId, executions.idempotencyKey' })
     }
+    this.#events.assertNew(events)
     this.#sandboxes.count(sandboxId, record.createdAt)
     this.#records.set(id, structuredClone(record))
+    this.#events.tell(events)
   }
 
   async get(id: string): Promise<ExecutionRecord | null> {
@@ -29,19 +35,19 @@ export class MemoryExecutions implements ExecutionStore {
     return structuredClone(this.#byKey(sandboxId, key) ?? null)
   }
 
-  async list(
-    query: Parameters<ExecutionStore['list']>[0],
-  ): Promise<{ items: ExecutionRecord[]; total: number }> {
-    const all = this.#of(query.sandboxId)
+  async list(query: ExecutionQuery): Promise<{ items: ExecutionRecord[]; total: number }> {
+    const all = this.#of(query.sandboxId).filter((record) => matches(record, query))
     if (query.direction === 'desc') all.reverse()
     return { items: structuredClone(all.slice(query.offset, query.offset + query.limit)), total: all.length }
   }
 
-  async update(id: string, change: Partial<ExecutionRecord>): Promise<void> {
+  async update(id: string, change: Partial<ExecutionRecord>, { events }: Telling = {}): Promise<void> {
     const record = this.#records.get(id)
     if (record === undefined) throw new SandboxError('execution_not_found', { execution: id })
+    this.#events.assertNew(events)
     const { id: _id, sandboxId: _sandbox, ...rest } = change
     Object.assign(record, structuredClone(rest))
+    this.#events.tell(events)
   }
 
   async remove(id: string): Promise<void> {
@@ -66,4 +72,13 @@ export class MemoryExecutions implements ExecutionStore {
   #of(sandboxId: string): ExecutionRecord[] {
     return [...this.#records.values()].filter((record) => record.sandboxId === sandboxId)
   }
+}
+
+type ExecutionQuery = Parameters<ExecutionStore['list']>[0]
+
+function matches(record: ExecutionRecord, query: ExecutionQuery): boolean {
+  for (const field of ['state', 'kind', 'tag'] as const) {
+    if (query[field] !== undefined && query[field] !== record[field]) return false
+  }
+  return query.since === undefined || record.createdAt >= query.since
 }

@@ -1,12 +1,24 @@
 import type { Store } from '../store.ts'
+import { MemoryEvents } from './events.ts'
 import { MemoryExecutions } from './executions.ts'
 import { MemoryKeys } from './keys.ts'
 import { MemorySandboxes } from './sandboxes.ts'
+import { MemorySshKeys } from './ssh-keys.ts'
+import { MemoryUsage } from './usage.ts'
 
 /** A store that forgets everything with the process; for tests and for trying things. */
 export function createMemoryStore(): Store {
-  const sandboxes = new MemorySandboxes()
-  const executions = new MemoryExecutions(sandboxes)
+  const events = new MemoryEvents()
+  const sandboxes = new MemorySandboxes(events)
+  const executions = new MemoryExecutions(sandboxes, events)
   sandboxes.onPurged = (id) => executions.forget(id)
-  return { sandboxes, executions, keys: new MemoryKeys(), close: async () => {} }
+  return {
+    sandboxes,
+    executions,
+    events,
+    usage: new MemoryUsage(),
+    keys: new MemoryKeys(),
+    sshKeys: new MemorySshKeys(),
+    close: async () => {},
+  }
 }

@@ -2,7 +2,8 @@ import { SandboxError } from '@caisson/protocol/errors'
 import { isFinal } from '../../core/lifecycle.ts'
 import type { SandboxRecord, SandboxState } from '../../core/records.ts'
 import { changeable } from '../change.ts'
-import type { SandboxQuery, SandboxStore } from '../store.ts'
+import type { SandboxQuery, SandboxStore, Telling } from '../store.ts'
+import type { MemoryEvents } from './events.ts'
 
 type Key = string | number | null
 
@@ -20,11 +21,18 @@ export class MemorySandboxes implements SandboxStore {
   /** Forgets the executions of a purged sandbox. @returns their ids. */
   onPurged: (id: string) => string[] = () => []
   readonly #records = new Map<string, SandboxRecord>()
+  readonly #events: MemoryEvents
 
-  async insert(record: SandboxRecord): Promise<void> {
+  constructor(events: MemoryEvents) {
+    this.#events = events
+  }
+
+  async insert(record: SandboxRecord, { events }: Telling = {}): Promise<void> {
     if (this.#records.has(record.id)) throw new SandboxError('conflict', { what: 'sandboxes.id' })
     this.#assertFree(record)
+    this.#events.assertNew(events)
     this.#records.set(record.id, structuredClone(record))
+    this.#events.tell(events)
   }
 
   async get(id: string): Promise<SandboxRecord | null> {
@@ -54,7 +62,7 @@ export class MemorySandboxes implements SandboxStore {
   async update(
     id: string,
     change: Partial<SandboxRecord>,
-    options: { ifVersion?: number } = {},
+    options: Telling & { ifVersion?: number } = {},
   ): Promise<SandboxRecord> {
     const record = this.#records.get(id)
     if (record === undefined) throw new SandboxError('sandbox_not_found', { sandbox: id })
@@ -63,7 +71,9 @@ export class MemorySandboxes implements SandboxStore {
     }
     const changed = { ...record, updatedAt: Date.now(), ...changeable(change), version: record.version + 1 }
     this.#assertFree(changed)
+    this.#events.assertNew(options.events)
     this.#records.set(id, structuredClone(changed))
+    this.#events.tell(options.events)
     return structuredClone(changed)
   }
 
@@ -74,7 +84,10 @@ export class MemorySandboxes implements SandboxStore {
   async purge(time: number): Promise<{ sandboxes: string[]; executions: string[] }> {
     const old = [...this.#records.values()].filter(({ endedAt }) => endedAt !== null && endedAt < time)
     const sandboxes = old.map(({ id }) => id)
-    for (const id of sandboxes) this.#records.delete(id)
+    for (const id of sandboxes) {
+      this.#records.delete(id)
+      this.#events.forget(id)
+    }
     return { sandboxes, executions: sandboxes.flatMap((id) => this.onPurged(id)) }
   }
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { anExecution, aSandbox } from '../fixtures.ts'
-import { openKysely } from './connection.ts'
+import { Connection } from './connection.ts'
 import { SqliteExecutions } from './executions.ts'
 import { openChecked } from './open.ts'
 import { SqliteSandboxes } from './sandboxes.ts'
@@ -12,10 +12,10 @@ test('a full disk is told as such, undoes the write, and is over when there is s
   const dir = mkdtempSync(join(tmpdir(), 'caisson-full-'))
   const path = join(dir, 'caisson.db')
   const database = openChecked(path)
-  const db = openKysely(database, path)
+  const connection = new Connection(database, path)
   try {
-    const sandboxes = new SqliteSandboxes(db, async () => {})
-    const executions = new SqliteExecutions(db)
+    const sandboxes = new SqliteSandboxes(connection, async () => {})
+    const executions = new SqliteExecutions(connection)
     const box = aSandbox()
     await sandboxes.insert(box)
     database.exec('pragma max_page_count = 1')
@@ -29,7 +29,7 @@ test('a full disk is told as such, undoes the write, and is over when there is s
     await executions.insert(large)
     expect((await sandboxes.get(box.id))?.executionCount).toBe(1)
   } finally {
-    await db.destroy()
+    await connection.close()
     rmSync(dir, { recursive: true })
   }
 })
@@ -37,14 +37,14 @@ test('a full disk is told as such, undoes the write, and is over when there is s
 test('more kinds of statements than are kept prepared still work', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'caisson-many-'))
   const path = join(dir, 'caisson.db')
-  const db = openKysely(openChecked(path), path)
+  const connection = new Connection(openChecked(path), path)
   try {
     for (let i = 1; i <= 600; i++) {
-      const row = await db.selectNoFrom(({ lit }) => lit(i).as('n')).executeTakeFirstOrThrow()
+      const row = await connection.db.selectNoFrom(({ lit }) => lit(i).as('n')).executeTakeFirstOrThrow()
       expect(row.n).toBe(i)
     }
   } finally {
-    await db.destroy()
+    await connection.close()
     rmSync(dir, { recursive: true })
   }
 })

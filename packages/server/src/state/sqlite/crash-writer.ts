@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs'
-import { anExecution, aSandbox } from '../fixtures.ts'
+import { anEvent, anExecution, aSandbox } from '../fixtures.ts'
 import { openSqliteStore } from './index.ts'
 
 /** Run by crash.test.ts: writes for ever, and tells each write on stdout when it is acknowledged, until it is killed. */
@@ -8,11 +8,21 @@ const acknowledge = (what: string) => writeSync(1, `${what}\n`)
 
 for (let i = 0; ; i++) {
   const box = aSandbox()
-  await store.sandboxes.insert(box, i % 2 === 0 ? 'power' : 'process')
+  await store.sandboxes.insert(box, {
+    durability: i % 2 === 0 ? 'power' : 'process',
+    events: [anEvent(box.id)],
+  })
   acknowledge(`sandbox ${box.id}`)
   const execution = anExecution(box.id)
-  await store.executions.insert(execution)
+  await store.executions.insert(execution, { events: [anEvent(box.id)] })
   acknowledge(`execution ${execution.id}`)
-  await store.executions.update(execution.id, { state: 'ended', ending: 'exited', exitCode: 3 })
+  const ending = { state: 'ended', ending: 'exited', exitCode: 3 } as const
+  await store.executions.update(execution.id, ending, { events: [anEvent(box.id)] })
   acknowledge(`ended ${execution.id}`)
+  await store.sandboxes.update(
+    box.id,
+    { state: 'stopping' },
+    { durability: 'process', events: [anEvent(box.id)] },
+  )
+  acknowledge(`stopping ${box.id}`)
 }

@@ -19,6 +19,7 @@ test(`a server killed ${ROUNDS} times while it writes loses nothing that it ackn
       const store = await openSqliteStore(dir)
       try {
         for (const line of acknowledged) expect(await isKept(store, line), line).toBe(true)
+        expect(await untold(store)).toEqual([])
       } finally {
         await store.close()
       }
@@ -45,6 +46,20 @@ async function killedAfter(dir: string, writes: number): Promise<string[]> {
 async function isKept(store: Store, line: string): Promise<boolean> {
   const [what, id = ''] = line.split(' ')
   if (what === 'sandbox') return (await store.sandboxes.get(id)) !== null
+  if (what === 'stopping') return (await store.sandboxes.get(id))?.state === 'stopping'
   const execution = await store.executions.get(id)
   return what === 'execution' ? execution !== null : execution?.exitCode === 3
+}
+
+/** Sandboxes with more, or fewer, events than things that happened to them. */
+async function untold(store: Store): Promise<string[]> {
+  const page = { limit: 10, offset: 0, direction: 'asc' } as const
+  const wrong: string[] = []
+  for (const { id, state } of await store.sandboxes.inStates(['ready', 'stopping'])) {
+    const [execution] = (await store.executions.list({ ...page, sandboxId: id })).items
+    const happened = [true, execution !== undefined, execution?.state === 'ended', state === 'stopping']
+    const { total } = await store.events.list({ ...page, sandboxId: id })
+    if (total !== happened.filter(Boolean).length) wrong.push(id)
+  }
+  return wrong
 }

@@ -27,6 +27,17 @@ export function violated(error: unknown): string | null {
   return /UNIQUE constraint failed: (.+)$/.exec(error.message)?.[1] ?? ''
 }
 
+/** Runs a write. @throws SandboxError `conflict` when it violates a uniqueness */
+export function refusing<T>(write: () => T): T {
+  try {
+    return write()
+  } catch (error) {
+    const column = violated(error)
+    if (column === null) throw error
+    throw new SandboxError('conflict', { what: column }, { cause: error })
+  }
+}
+
 /** The same error, or `host_not_ready` when the database file or its disk is the reason. */
 export function explain(error: unknown, path: string): unknown {
   if (!isSqliteError(error)) return error

@@ -3,12 +3,15 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Durability, Store } from '../store.ts'
-import { openKysely } from './connection.ts'
+import { Connection } from './connection.ts'
+import { SqliteEvents } from './events.ts'
 import { SqliteExecutions } from './executions.ts'
 import { GroupSync } from './group-sync.ts'
 import { SqliteKeys } from './keys.ts'
 import { openChecked } from './open.ts'
 import { SqliteSandboxes } from './sandboxes.ts'
+import { SqliteSshKeys } from './ssh-keys.ts'
+import { SqliteUsage } from './usage.ts'
 
 /**
  * The store in `<dataDir>/caisson.db`. The caller holds the data directory's lock (lock.ts).
@@ -16,8 +19,7 @@ import { SqliteSandboxes } from './sandboxes.ts'
  */
 export async function openSqliteStore(dataDir: string): Promise<Store> {
   const path = join(dataDir, 'caisson.db')
-  const database = openChecked(path)
-  const db = openKysely(database, path)
+  const connection = new Connection(openChecked(path), path)
   // Of SQLite's files only this one may be opened beside it: closing another would drop SQLite's locks.
   const wal = openSync(`${path}-wal`, 'r')
   const group = new GroupSync(() =>
@@ -27,16 +29,17 @@ export async function openSqliteStore(dataDir: string): Promise<Store> {
     if (durability === 'power') await group.sync()
   }
   return {
-    sandboxes: new SqliteSandboxes(db, sync),
-    executions: new SqliteExecutions(db),
-    keys: new SqliteKeys(db, sync),
+    sandboxes: new SqliteSandboxes(connection, sync),
+    executions: new SqliteExecutions(connection),
+    events: new SqliteEvents(connection),
+    usage: new SqliteUsage(connection),
+    keys: new SqliteKeys(connection, sync),
+    sshKeys: new SqliteSshKeys(connection, sync),
     close: async () => {
       try {
         await group.sync()
       } finally {
-        await db.destroy()
-        // Kysely closes only what it has used.
-        if (database.isOpen) database.close()
+        await connection.close()
         await promisify(close)(wal)
       }
     },

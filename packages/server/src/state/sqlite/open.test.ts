@@ -11,9 +11,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { aSandbox } from '../fixtures.ts'
+import { anEvent, anExecution, aSandbox } from '../fixtures.ts'
 import { openSqliteStore } from './index.ts'
-import { APPLICATION_ID, MIGRATIONS } from './schema.ts'
+import { APPLICATION_ID, executionCodec, MIGRATIONS, sandboxCodec } from './schema.ts'
 
 let dir: string
 let path: string
@@ -47,6 +47,27 @@ test('a second open finds what the first wrote', async () => {
   expect(await second.sandboxes.get(box.id)).toEqual(box)
   await second.close()
 })
+
+test('a database of the first version keeps what it has, and gets what is new', async () => {
+  const box = aSandbox()
+  const old = anExecution(box.id, { argv: ['make', 'all'], state: 'ended', exitCode: 2 })
+  const { kind: _kind, tag: _tag, pid: _pid, outputKeep: _keep, outputStart: _start, ...first } = old
+  alter((database) => {
+    database.exec(`${MIGRATIONS[0]}; pragma application_id = ${APPLICATION_ID}; pragma user_version = 1`)
+    put(database, 'sandboxes', sandboxCodec.encode(box))
+    put(database, 'executions', executionCodec.encodeSome(first))
+  })
+  const store = await openSqliteStore(dir)
+  expect(await store.sandboxes.get(box.id)).toEqual(box)
+  expect(await store.executions.get(old.id)).toEqual(old)
+  await store.executions.update(old.id, {}, { events: [anEvent(box.id)] })
+  await store.close()
+})
+
+function put(database: DatabaseSync, table: string, row: object): void {
+  const [columns, values] = [Object.keys(row), Object.values(row)]
+  database.prepare(`insert into ${table} (${columns}) values (${columns.map(() => '?')})`).run(...values)
+}
 
 test('a database of a newer version is refused and left as it is', async () => {
   await filled(1)
@@ -101,7 +122,7 @@ test('a damaged database keeps its write-ahead log', async () => {
 async function filled(sandboxes: number): Promise<void> {
   const store = await openSqliteStore(dir)
   for (let i = 0; i < sandboxes; i++)
-    await store.sandboxes.insert(aSandbox({ description: 'x'.repeat(200) }), 'process')
+    await store.sandboxes.insert(aSandbox({ description: 'x'.repeat(200) }), { durability: 'process' })
   await store.close()
 }
 

@@ -1,9 +1,12 @@
+import { setImmediate } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
-import { type Kysely, type SelectQueryBuilder, sql } from 'kysely'
+import { type Compilable, type SelectQueryBuilder, sql } from 'kysely'
 import type { SandboxRecord, SandboxState } from '../../core/records.ts'
 import { changeable } from '../change.ts'
-import type { Durability, SandboxQuery, SandboxStore } from '../store.ts'
+import type { Durability, SandboxQuery, SandboxStore, Telling } from '../store.ts'
+import type { Connection } from './connection.ts'
 import { violated } from './errors.ts'
+import { telling } from './events.ts'
 import { LIVE, type Schema, sandboxCodec } from './schema.ts'
 
 const { encode, encodeSome, decode } = sandboxCodec
@@ -18,22 +21,32 @@ const SORT = {
   execution_count: 'executionCount',
 } as const satisfies Record<SandboxQuery['sort'], keyof SandboxRecord>
 
+type Purged = Awaited<ReturnType<SandboxStore['purge']>>
+
+/** Rows of a kind that are forgotten at once, so that nobody waits long. */
+const PIECE = 256
+
 export class SqliteSandboxes implements SandboxStore {
-  readonly #db: Kysely<Schema>
+  readonly #connection: Connection
   readonly #sync: (durability: Durability) => Promise<void>
 
-  constructor(db: Kysely<Schema>, sync: (durability: Durability) => Promise<void>) {
-    this.#db = db
+  constructor(connection: Connection, sync: (durability: Durability) => Promise<void>) {
+    this.#connection = connection
     this.#sync = sync
   }
 
-  async insert(record: SandboxRecord, durability: Durability = 'power'): Promise<void> {
+  async insert(record: SandboxRecord, options: Telling & { durability?: Durability } = {}): Promise<void> {
+    const { durability = 'power', events = [] } = options
     try {
-      await this.#db.insertInto('sandboxes').values(encode(record)).execute()
+      telling(this.#connection, events, () => this.#connection.insert('sandboxes', encode(record)))
     } catch (error) {
       throw await this.#refusal(error, record)
     }
     await this.#sync(durability)
+  }
+
+  get #db() {
+    return this.#connection.db
   }
 
   get(id: string): Promise<SandboxRecord | null> {
@@ -67,24 +80,26 @@ export class SqliteSandboxes implements SandboxStore {
   async update(
     id: string,
     change: Partial<SandboxRecord>,
-    options: { ifVersion?: number; durability?: Durability } = {},
+    options: Telling & { ifVersion?: number; durability?: Durability } = {},
   ): Promise<SandboxRecord> {
-    const { ifVersion, durability = 'power' } = options
+    const { ifVersion, durability = 'power', events = [] } = options
     let update = this.#db
       .updateTable('sandboxes')
       .set(encodeSome({ updatedAt: Date.now(), ...changeable(change) }))
       .set(({ eb }) => ({ version: eb('version', '+', 1) }))
       .where('id', '=', id)
     if (ifVersion !== undefined) update = update.where('version', '=', ifVersion)
-    const row = await update
-      .returningAll()
-      .executeTakeFirst()
-      .catch(async (error) => {
-        throw await this.#refusal(error, change)
+    try {
+      const row = telling(this.#connection, events, () => {
+        const [changed] = this.#connection.rows(update.returningAll())
+        if (changed === undefined) throw this.#missing(id)
+        return changed
       })
-    if (row === undefined) throw await this.#missing(id)
-    await this.#sync(durability)
-    return decode(row)
+      await this.#sync(durability)
+      return decode(row)
+    } catch (error) {
+      throw await this.#refusal(error, change)
+    }
   }
 
   async inStates(states: SandboxState[]): Promise<SandboxRecord[]> {
@@ -98,16 +113,31 @@ export class SqliteSandboxes implements SandboxStore {
   }
 
   async purge(time: number): Promise<{ sandboxes: string[]; executions: string[] }> {
-    return this.#db.transaction().execute(async (tx) => {
-      const ended = tx.selectFrom('sandboxes').select('id').where('endedAt', '<', time)
-      const executions = await tx
-        .deleteFrom('executions')
-        .where('sandboxId', 'in', ended)
-        .returning('id')
-        .execute()
-      const sandboxes = await tx.deleteFrom('sandboxes').where('endedAt', '<', time).returning('id').execute()
-      return { sandboxes: sandboxes.map(({ id }) => id), executions: executions.map(({ id }) => id) }
-    })
+    const purged: Purged = { sandboxes: [], executions: [] }
+    for (let more = true; more; ) {
+      more = this.#connection.transact(() => this.#purgePiece(time, purged))
+      // The database works in this thread: others are heard between two pieces.
+      await setImmediate()
+    }
+    return purged
+  }
+
+  /** Forgets one sandbox, or so much of it as is a piece. @returns whether there is more. */
+  #purgePiece(time: number, purged: Purged): boolean {
+    const { sandboxes, executions } = purged
+    const db = this.#db
+    const rows = <T>(query: Compilable<T>) => this.#connection.rows(query)
+    const [old] = rows(db.selectFrom('sandboxes').select('id').where('endedAt', '<', time).limit(1))
+    if (old === undefined) return false
+    const of = (table: 'executions' | 'events') =>
+      db.selectFrom(table).select('seq').where('sandboxId', '=', old.id).limit(PIECE)
+    const gone = rows(db.deleteFrom('executions').where('seq', 'in', of('executions')).returning('id'))
+    const told = rows(db.deleteFrom('events').where('seq', 'in', of('events')).returning('id'))
+    for (const { id } of gone) executions.push(id)
+    if (gone.length === PIECE || told.length === PIECE) return true
+    rows(db.deleteFrom('sandboxes').where('id', '=', old.id))
+    sandboxes.push(old.id)
+    return true
   }
 
   async #one(query: SelectQueryBuilder<Schema, 'sandboxes', object>): Promise<SandboxRecord | null> {
@@ -115,8 +145,9 @@ export class SqliteSandboxes implements SandboxStore {
     return row === undefined ? null : decode(row)
   }
 
-  async #missing(id: string): Promise<SandboxError> {
-    if ((await this.get(id)) === null) return new SandboxError('sandbox_not_found', { sandbox: id })
+  #missing(id: string): SandboxError {
+    const known = this.#connection.rows(this.#db.selectFrom('sandboxes').select('id').where('id', '=', id))
+    if (known.length === 0) return new SandboxError('sandbox_not_found', { sandbox: id })
     return new SandboxError('conflict', { what: `Sandbox ${id}` })
   }
 

@@ -1,5 +1,12 @@
 import type { Generated } from 'kysely'
-import type { ExecutionRecord, KeyRecord, SandboxRecord } from '../../core/records.ts'
+import type {
+  EventRecord,
+  ExecutionRecord,
+  KeyRecord,
+  SandboxRecord,
+  SshKeyRecord,
+  UsageRecord,
+} from '../../core/records.ts'
 import { type Codec, codec, type Row } from './codec.ts'
 
 /** "CAIS": tells this database from any other SQLite file. */
@@ -13,12 +20,17 @@ type Table<R> =
 
 export const sandboxCodec = codec<SandboxRecord>()(['metadata', 'env', 'asked', 'granted', 'ending'], [])
 export const executionCodec = codec<ExecutionRecord>()(['argv', 'env', 'tty'], ['stdin', 'outputTruncated'])
+export const eventCodec = codec<EventRecord>()(['payload'], [])
 export const keyCodec = codec<KeyRecord>()(['scopes'], [])
+export const sshKeyCodec = codec<SshKeyRecord>()([], [])
 
 export interface Schema {
   sandboxes: Table<typeof sandboxCodec>
   executions: Table<typeof executionCodec>
+  events: Table<typeof eventCodec>
+  usage: UsageRecord
   keys: Table<typeof keyCodec>
+  ssh_keys: Table<typeof sshKeyCodec>
 }
 
 /** The states in which a sandbox holds its name and uid range. The same text stands in the partial indexes. */
@@ -108,6 +120,48 @@ export const MIGRATIONS: readonly string[] = [
     scopes text not null,
     createdAt integer not null,
     expiresAt integer
+  ) strict;
+  `,
+  `
+  alter table executions add column kind text not null default 'command';
+  alter table executions add column tag text;
+  alter table executions add column pid integer;
+  alter table executions add column outputKeep text not null default 'head';
+  alter table executions add column outputStart integer not null default 0;
+  create index executions_jobs on executions (sandboxId) where kind = 'job';
+  create index executions_tag on executions (sandboxId, tag) where tag is not null;
+
+  create table events (
+    seq integer primary key,
+    id text not null unique,
+    sandboxId text not null,
+    type text not null,
+    payload text not null,
+    createdAt integer not null
+  ) strict;
+  create index events_sandbox on events (sandboxId);
+
+  create table usage (
+    hour integer not null,
+    sandboxId text not null,
+    projectId text,
+    orgId text,
+    executions integer not null,
+    cpuUsec integer not null,
+    memoryByteSec real not null,
+    egressBytes integer not null,
+    primary key (hour, sandboxId)
+  ) strict, without rowid;
+  create index usage_sandbox on usage (sandboxId);
+
+  create table ssh_keys (
+    seq integer primary key,
+    id text not null unique,
+    name text not null,
+    type text not null,
+    fingerprint text not null unique,
+    publicKey text not null,
+    createdAt integer not null
   ) strict;
   `,
 ]

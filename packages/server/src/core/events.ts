@@ -1,0 +1,36 @@
+import { newId } from './ids.ts'
+import type { EventRecord } from './records.ts'
+
+/** What is told of a sandbox's life. Ordinary commands have no events: the list of executions is their history. */
+export const EVENT_TYPES = [
+  /** It was asked for. */
+  'create',
+  /** It is ready. */
+  'lifecycle:started',
+  /** Its description, metadata or times were changed: `changed`. */
+  'update',
+  /** Variables were set or deleted: `set`, `deleted`, names only. */
+  'env',
+  'job:started',
+  'job:ended',
+  /** Its agent does not answer: `reason`. */
+  'unresponsive',
+  /** It does again. */
+  'responsive',
+  /** A client asked for its end. */
+  'destroy',
+  /** The last event of each sandbox: it did what it was for, it broke, or it was ended by a rule. */
+  'lifecycle:completed',
+  'lifecycle:failed',
+  'lifecycle:terminated',
+] as const
+export type EventType = (typeof EVENT_TYPES)[number]
+
+/** An event of now, to be stored together with what it tells. The payload is shown to whoever may read: no secrets. */
+export function newEvent(
+  sandboxId: string,
+  type: EventType,
+  payload: Record<string, unknown> = {},
+): EventRecord {
+  return { id: newId('evt'), sandboxId, type, payload, createdAt: Date.now() }
+}

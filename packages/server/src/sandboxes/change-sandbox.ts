@@ -1,0 +1,39 @@
+import { SandboxError } from '@caisson/protocol/errors'
+import type { EventRecord, SandboxRecord } from '../core/records.ts'
+import type { SandboxChange } from '../state/store.ts'
+import type { Context } from './context.ts'
+
+/** Writers that meet often are strangers: then the caller is told, with `conflict`. */
+const ATTEMPTS = 10
+
+/**
+ * Changes what is remembered of a sandbox that lives, with the events that tell it. `decide` sees the record that the
+ * change is made to, and is asked again when another writer was faster.
+ * @throws SandboxError `sandbox_ended`, `conflict`
+ */
+export async function changeSandbox(
+  context: Context,
+  record: SandboxRecord,
+  decide: (record: SandboxRecord) => { change: SandboxChange; events: EventRecord[] },
+): Promise<SandboxRecord> {
+  let seen = record
+  for (let attempt = 1; ; attempt++) {
+    assertLives(seen)
+    const { change, events } = decide(seen)
+    try {
+      const { version } = seen
+      const updated = await context.store.sandboxes.update(seen.id, change, { ifVersion: version, events })
+      const live = context.live.get(seen.id)
+      live?.renew(updated)
+      return live?.record ?? updated
+    } catch (error) {
+      if (!SandboxError.is(error, 'conflict') || attempt === ATTEMPTS) throw error
+      seen = (await context.store.sandboxes.get(seen.id)) ?? seen
+    }
+  }
+}
+
+function assertLives({ id, state, endedAt, ending }: SandboxRecord): void {
+  if (endedAt === null) return
+  throw new SandboxError('sandbox_ended', { sandbox: id, reason: ending?.message ?? state })
+}

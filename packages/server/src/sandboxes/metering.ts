@@ -1,0 +1,99 @@
+import { setImmediate } from 'node:timers/promises'
+import type { UsageRecord } from '../core/records.ts'
+import type { Usage } from '../runtime/driver.ts'
+import { type Context, join } from './context.ts'
+import type { Live } from './live.ts'
+
+const HOUR_MS = 3_600_000
+const SAMPLE_MS = 60_000
+/** Sandboxes that are looked at in one turn of the event loop. */
+const AT_ONCE = 32
+
+type Amounts = Pick<UsageRecord, 'executions' | 'cpuUsec' | 'memoryByteSec'>
+
+/**
+ * What is stored of one sandbox's use. The kernel's and the record's counts only rise, so that the difference to what
+ * is stored is what is new, whoever stored it: an earlier server's part is not counted twice.
+ */
+export class Meter {
+  #executions: number
+  #cpuUsec: number
+  #at: number
+
+  constructor(stored: { executions: number; cpuUsec: number }, at: number) {
+    this.#executions = stored.executions
+    this.#cpuUsec = stored.cpuUsec
+    this.#at = at
+  }
+
+  /** What came since the last time, `usage` being null where nobody can tell it. */
+  advance(usage: Usage | null, executions: number, now: number): Amounts {
+    const cpuUsec = Math.max(usage?.cpuUsec ?? 0, this.#cpuUsec)
+    const amounts = {
+      executions: Math.max(0, executions - this.#executions),
+      cpuUsec: cpuUsec - this.#cpuUsec,
+      memoryByteSec: ((usage?.memoryBytes ?? 0) * Math.max(0, now - this.#at)) / 1000,
+    }
+    this.#executions += amounts.executions
+    this.#cpuUsec = cpuUsec
+    this.#at = now
+    return amounts
+  }
+
+  /** These amounts could not be stored: they come again with the next ones. */
+  takeBack(amounts: Amounts): void {
+    this.#executions -= amounts.executions
+    this.#cpuUsec -= amounts.cpuUsec
+  }
+}
+
+/** Stores the use of every sandbox each minute. @returns the undo. */
+export function meterUsage(context: Context): () => void {
+  const work = () => sample(context).catch((err) => context.log.error({ err }, 'usage could not be stored'))
+  const timer = setInterval(work, SAMPLE_MS).unref()
+  return () => clearInterval(timer)
+}
+
+/** Stores what all sandboxes have used up to now. */
+export function sample(context: Context): Promise<void> {
+  return join(context, 'sample usage', () => store(context, [...context.live.values()]))
+}
+
+/** Stores what a sandbox has used, before its counters go; an end is not held up by a failure. */
+export async function meterLast(context: Context, live: Live): Promise<void> {
+  await store(context, [live]).catch((err) =>
+    context.log.error({ sandbox: live.id, err }, 'the last usage could not be stored'),
+  )
+}
+
+async function store(context: Context, sandboxes: Live[]): Promise<void> {
+  const taken: { meter: Meter; record: UsageRecord }[] = []
+  for (const [index, live] of sandboxes.entries()) {
+    if (index % AT_ONCE === AT_ONCE - 1) await setImmediate()
+    const one = await take(context, live)
+    if (one !== null) taken.push(one)
+  }
+  if (taken.length === 0) return
+  try {
+    await context.store.usage.add(taken.map(({ record }) => record))
+  } catch (error) {
+    for (const { meter, record } of taken) meter.takeBack(record)
+    throw error
+  }
+}
+
+async function take(context: Context, live: Live): Promise<{ meter: Meter; record: UsageRecord } | null> {
+  live.meter ??= open(context, live)
+  const meter = await live.meter
+  const usage = (await context.driver.usage?.(live.id).catch(() => null)) ?? null
+  const now = Date.now()
+  const amounts = meter.advance(usage, live.record.executionCount, now)
+  if (amounts.executions + amounts.cpuUsec + amounts.memoryByteSec === 0) return null
+  const { id, projectId, orgId } = live.record
+  const hour = now - (now % HOUR_MS)
+  return { meter, record: { hour, sandboxId: id, projectId, orgId, ...amounts, egressBytes: 0 } }
+}
+
+async function open(context: Context, live: Live): Promise<Meter> {
+  return new Meter(await context.store.usage.ofSandbox(live.id), live.since)
+}
