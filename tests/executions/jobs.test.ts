@@ -48,7 +48,7 @@ describe('stop', () => {
   test('lets a program end by itself', async () => {
     const job = await createJob('trap "echo bye; exit 0" TERM; echo ready; while :; do sleep 0.01; done')
     await until('it is ready', async () => (await getJob(job.id)).outputBytes > 0)
-    expect(await stopJob(job.id)).toMatchObject({ status: 'completed', exitCode: 0 })
+    expect(await stopJob(job.id)).toMatchObject({ status: 'cancelled', exitCode: 0 })
     expect((await (await box.attach(job.id)).wait()).stdout).toBe('ready\nbye\n')
   })
 

@@ -30,16 +30,16 @@ describe.skipIf(reason)('caisson ssh, scp and ssh-keys', () => {
     expect(stdout).toBe('-i')
   })
 
-  test('what follows -- is for ssh', async () => {
+  test('what follows -- is the command; -o is for ssh', async () => {
     const { stdout } = await cli([
       'ssh',
       '-i',
       world.path('key'),
       'work',
-      'echo $A',
-      '--',
       '-o',
       'SetEnv=A=5',
+      '--',
+      'echo $A',
     ])
     expect(stdout).toBe('5\n')
   })
@@ -75,7 +75,7 @@ describe.skipIf(reason)('caisson ssh, scp and ssh-keys', () => {
   test.for([
     [['scp', 'a', 'b'], 'None of these is in a sandbox'],
     [['scp', 'work:a'], 'Write what to copy'],
-    [['ssh', '-oProxyCommand=x'], 'unknown option'],
+    [['ssh', '-oProxyCommand=x'], 'missing required argument'],
     [['ssh', '--', 'x'], 'missing required argument'],
     [['ssh', 'UPPER'], 'is no id or name'],
     [['ssh', 'work', '--json'], 'use it with --show'],

@@ -254,7 +254,7 @@ export type StartExecution = z.input<typeof StartExecution>
 export const JobStatus = z.enum(['pending', 'running', 'completed', 'failed', 'cancelled']).meta({
   id: 'JobStatus',
   description:
-    'completed: exit code 0; cancelled: it was asked to end; failed: any other ending, told by `ending`.',
+    'completed: exit code 0; cancelled: it was stopped; failed: any other ending, told by `ending`.',
 })
 export type JobStatus = z.infer<typeof JobStatus>
 

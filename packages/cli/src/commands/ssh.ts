@@ -10,32 +10,34 @@ told it. "caisson ssh-keys add" adds your own. The exit code is ssh's: the comma
 
 Examples:
   caisson ssh work                                 a shell
-  caisson ssh work uname -a                        one command, by the user's shell
+  caisson ssh work -- uname -a                     one command, by the user's shell
   caisson ssh work -L 8080:localhost:3000          port 8080 here is port 3000 in the sandbox
-  caisson ssh work -- -v -N                        options of ssh itself after --
+  caisson ssh work -o LogLevel=debug -N            options of ssh itself
   caisson ssh work --show                          the line to copy`
 
-type Flags = ConnectionOptions & SshFlags & { forward?: string[] }
+type Flags = ConnectionOptions & SshFlags & { forward?: string[]; option?: string[]; forwardOnly?: boolean }
 
 export function build(tail: string[] | undefined): Command {
   const command = define().addHelpText('after', HELP)
   return command.action(async (sandbox: string, words: string[], flags: Flags) => {
     const { line, all } = optionsAfterSandbox(command, words, flags)
+    const { forward = [], option = [], forwardOnly } = all
     if (all.json && !all.show) throw new UsageError('--json describes the command line; use it with --show.')
     const user = userOf(sandbox)
     const target = await findSsh(connect(all), all)
     const { host, port, knownHosts } = target
-    const forwards = (all.forward ?? []).flatMap((forward) => ['-L', forward])
     const args = [
       '-p',
       String(port),
       ...target.options,
-      ...forwards,
-      ...(tail ?? []),
+      ...forward.flatMap((each) => ['-L', each]),
+      ...option.flatMap((each) => ['-o', each]),
+      ...(forwardOnly ? ['-N'] : []),
       '-l',
       user,
       host,
       ...line,
+      ...(tail ?? []),
     ]
     await runOrShow('ssh', args, all, { user, host, port, knownHosts })
   })
@@ -55,6 +57,8 @@ function withOptions(command: Command): Command {
       'forward a port of this machine (repeatable)',
       gather,
     )
+    .option('-o, --option <name=value>', 'option of ssh itself (repeatable)', gather)
+    .option('-N, --forward-only', 'run nothing in the sandbox')
   return withConnection(withSshOptions(command)).passThroughOptions()
 }
 

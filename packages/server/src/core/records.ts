@@ -64,7 +64,7 @@ export interface ExecutionRecord {
   outputStart: number
   outputTruncated: boolean
   /** Set before the signal is sent, so that the ending has evidence even if the server dies in between. */
-  killReason: 'timeout' | 'cancelled' | 'idle' | null
+  killReason: 'timeout' | 'cancelled' | 'stopped' | 'idle' | null
   ending: ExecutionEnding | null
   exitCode: number | null
   signal: string | null

@@ -115,12 +115,24 @@ test.each([
   ['ended', 'out-of-memory', null, 'failed'],
   ['ended', 'execution-timeout', null, 'failed'],
   ['ended', 'sandbox-ended', null, 'failed'],
-] as const)('a job that is %s, %s with the code %s, shows as %4$s', (state, ending, exitCode, status) => {
-  expect(jobStatus({ state, ending, exitCode })).toBe(status)
-})
+  ['ended', 'exited', 0, 'cancelled', 'stopped'],
+  ['ended', 'exited', 143, 'cancelled', 'stopped'],
+  ['ended', 'exited', 0, 'completed', 'cancelled'],
+] as [
+  ExecutionRecord['state'],
+  ExecutionRecord['ending'],
+  number | null,
+  string,
+  ExecutionRecord['killReason']?,
+][])(
+  'a job that is %s, %s with the code %s, shows as %4$s',
+  (state, ending, exitCode, status, killReason = null) => {
+    expect(jobStatus({ state, ending, exitCode, killReason })).toBe(status)
+  },
+)
 
 test('a job is shown in the shape of the API, and nothing beside it', () => {
-  const shown = toJob(toExecution({ ...execution, kind: 'job' }))
+  const shown = toJob(toExecution({ ...execution, kind: 'job' }), execution)
   expect(Job.strict().parse(shown)).toEqual(shown)
   expect(JSON.stringify(shown)).not.toContain('canary')
 })

@@ -83,15 +83,17 @@ export function jobStatus({
   state,
   ending,
   exitCode,
-}: Pick<Execution, 'state' | 'ending' | 'exitCode'>): JobStatus {
+  killReason,
+}: Pick<ExecutionRecord, 'state' | 'ending' | 'exitCode' | 'killReason'>): JobStatus {
   if (state !== 'ended') return state
-  if (ending === 'cancelled') return 'cancelled'
+  // A program that was stopped and ended in good order has an exit code, and was stopped all the same.
+  if (ending === 'cancelled' || killReason === 'stopped') return 'cancelled'
   return exitCode === 0 ? 'completed' : 'failed'
 }
 
 /** An execution of kind `job` as the API shows it. */
-export function toJob(execution: Execution): Job {
-  return { ...execution, status: jobStatus(execution) }
+export function toJob(execution: Execution, record: Pick<ExecutionRecord, 'killReason'>): Job {
+  return { ...execution, status: jobStatus({ ...execution, ...record }) }
 }
 
 /** An event as the API shows it. */

@@ -1,9 +1,8 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Job } from '@caisson/protocol/resources'
-import { toJob } from '../core/view.ts'
 import type { Context } from './context.ts'
 import { killTree, killTreeNow } from './kill-execution.ts'
-import { findExecution, findSandbox, showExecution } from './lookup.ts'
+import { findExecution, findSandbox, showJob } from './lookup.ts'
 import { startAs } from './start-execution.ts'
 import type { Once, UseCases } from './use-cases.ts'
 
@@ -13,7 +12,7 @@ export async function createJob(
   input: Parameters<UseCases['createJob']>[1],
   options: Once = {},
 ): Promise<Job> {
-  return toJob(await startAs('job', context, id, input, options))
+  return showJob(context, await startAs('job', context, id, input, options))
 }
 
 export async function listJobs(
@@ -23,7 +22,7 @@ export async function listJobs(
 ): Promise<{ jobs: Job[]; total: number }> {
   const sandbox = await findSandbox(context, id)
   const found = await context.store.executions.list({ sandboxId: sandbox.id, kind: 'job', ...query })
-  return { jobs: found.items.map((record) => toJob(showExecution(context, record))), total: found.total }
+  return { jobs: found.items.map((record) => showJob(context, record)), total: found.total }
 }
 
 export async function getJob(context: Context, id: string, job: string): Promise<Job> {
@@ -31,7 +30,7 @@ export async function getJob(context: Context, id: string, job: string): Promise
   const record = await findExecution(context, job)
   if (record.sandboxId !== sandbox.id || record.kind !== 'job')
     throw new SandboxError('execution_not_found', { execution: job })
-  return toJob(showExecution(context, record))
+  return showJob(context, record)
 }
 
 /** Ends a job with all that it has started, and waits until it has ended; one that has already is left as it is. */
@@ -40,7 +39,7 @@ export async function stopJob(context: Context, id: string, job: string, force: 
   const live = context.live.get(sandboxId)
   const running = live?.executions.get(job)
   if (live !== undefined && running !== undefined) {
-    await (force ? killTreeNow : killTree)(context, live, running, 'cancelled')
+    await (force ? killTreeNow : killTree)(context, live, running, 'stopped')
     await running.ended
   }
   return getJob(context, id, job)

@@ -14,7 +14,8 @@ const ENDING_SIGNALS: readonly string[] = ['SIGTERM', 'SIGKILL', 'SIGINT', 'SIGH
 /** Between looks at whether anybody is left of a tree whose leader has ended, in ms. */
 const LOOK_MS = 50
 
-type Reason = 'timeout' | 'cancelled'
+/** `stopped`: somebody wants a job's end; `cancelled`: a signal was sent that mostly ends programs. */
+type Reason = 'timeout' | 'cancelled' | 'stopped'
 
 export async function killExecution(
   context: Context,
@@ -92,7 +93,8 @@ async function reaches(sending: Promise<void>): Promise<boolean> {
 
 /** The reason is stored before the signal is sent: it is the evidence for the ending. A full disk prevents no kill. */
 async function remember(context: Context, running: RunningExecution, reason: Reason): Promise<void> {
-  if (running.record.killReason !== null) return
+  const known = running.record.killReason
+  if (known !== null && !(known === 'cancelled' && reason === 'stopped')) return
   running.record.killReason = reason
   await context.store.executions
     .update(running.record.id, { killReason: reason })

@@ -1,7 +1,7 @@
 import { SandboxError } from '@caisson/protocol/errors'
-import type { Execution, Sandbox } from '@caisson/protocol/resources'
+import type { Execution, Job, Sandbox } from '@caisson/protocol/resources'
 import type { ExecutionRecord, SandboxRecord } from '../core/records.ts'
-import { toExecution, toSandbox } from '../core/view.ts'
+import { toExecution, toJob, toSandbox } from '../core/view.ts'
 import type { Context } from './context.ts'
 import type { Live } from './live.ts'
 
@@ -57,4 +57,8 @@ export function showExecution(context: Context, record: ExecutionRecord): Execut
   if (output === undefined) return toExecution(record)
   const { total, start, truncated } = output
   return toExecution({ ...record, outputBytes: total, outputStart: start, outputTruncated: truncated })
+}
+
+export function showJob(context: Context, record: ExecutionRecord): Job {
+  return toJob(showExecution(context, record), record)
 }

@@ -25,13 +25,13 @@ export type StartInput = Parameters<UseCases['startExecution']>[1]
 
 type Kind = ExecutionRecord['kind']
 
-export function startExecution(
+export async function startExecution(
   context: Context,
   idOrName: string,
   input: StartInput,
   options: Once = {},
 ): Promise<Execution> {
-  return startAs('command', context, idOrName, input, options)
+  return showExecution(context, await startAs('command', context, idOrName, input, options))
 }
 
 /** Starts a command or a job, or returns the execution that the same idempotency key started. */
@@ -41,17 +41,17 @@ export async function startAs(
   idOrName: string,
   input: StartInput,
   options: Once,
-): Promise<Execution> {
+): Promise<ExecutionRecord> {
   const live = await findLive(context, idOrName)
   const key = options.idempotencyKey
-  if (key === undefined) return showExecution(context, (await start(context, live, input, null, kind)).record)
+  if (key === undefined) return (await start(context, live, input, null, kind)).record
   const digest = sha256(JSON.stringify([kind, input]))
   const first = await join(context, `exec ${live.id} ${key}`, async () => {
     const known = await context.store.executions.findByIdempotencyKey(live.id, key)
     return known ?? (await start(context, live, input, { key, digest }, kind)).record
   })
   if (first.requestDigest !== digest) throw new SandboxError('idempotency_conflict', { key })
-  return showExecution(context, first)
+  return first
 }
 
 export async function start(

@@ -193,7 +193,7 @@ export function judge(
         : null
     return { ending: 'exited', exitCode: exit.code, signal: null, message }
   }
-  if (record.killReason === 'cancelled') {
+  if (record.killReason === 'cancelled' || record.killReason === 'stopped') {
     return { ending: 'cancelled', exitCode: null, signal, message: `A kill was asked for; ${how}.` }
   }
   if (exit.signal === 'SIGKILL' && kills > 0) {
