@@ -22,6 +22,7 @@ export const keys: Scenario = {
     await using sandbox = await Sandbox.create({ client: server.client })
     const { key } = await server.client.call('createKey', { name: 'bench', scopes: ['exec'] })
     const { url } = await server.client.call('getServer')
+    const echo = await startPeer(['echo'])
     // The terminal itself echoes; the program only holds it open.
     const shell = await sandbox.start(['sleep', '600'], { tty: { cols: 80, rows: 24 } })
     const path = `/v1/executions/${shell.id}/connect`
@@ -29,7 +30,6 @@ export const keys: Scenario = {
       headers: { authorization: `Bearer ${key}` },
       perMessageDeflate: false,
     })
-    const echo = await startPeer(['echo'])
     const bare = new WebSocket(`ws://127.0.0.1:${echo.said}`, { perMessageDeflate: false })
     try {
       await Promise.all([once(ours, 'open'), once(bare, 'open')])
