@@ -13,6 +13,8 @@ const OUTPUT: Record<string, string> = {
   'hello.ts': '42\n',
   'streaming.ts': 'line 1\nline 2\nline 3\nstdout at 0: first\nstderr at 6: second\nsecond\n',
   'files.ts': '1 2 3\nhello\nnumbers.txt 6\nsorted.txt 6\nnot found: missing.txt\n',
+  'jobs.ts':
+    'step 1\nstep 2\nstep 3\nthe job has completed\nthe server was cancelled\njob:ended completed\njob:ended cancelled\n',
   'stdin.ts': '50005000\nanswer: one\nanswer: two\nanswer: three\nexit code 0\n',
   'endings.ts':
     'exited 3\nsignalled SIGKILL null\nexecution-timeout null\ncommand_not_found no-such-program\nfailed: broken\n',
