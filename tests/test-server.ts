@@ -5,6 +5,7 @@ import { glob, mkdtemp, readdir, rm, rmdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Client } from 'caisson'
+import { serveArguments } from '../packages/cli/src/server-process.ts'
 
 const root = resolve(import.meta.dirname, '..')
 const node = join(root, 'node_modules/.bin/node')
@@ -130,7 +131,7 @@ export class TestServer implements AsyncDisposable {
   async up(life: { failpoint?: string } = {}): Promise<void> {
     const log = openSync(join(this.dataDir, 'test.log'), 'a')
     const failpoint = life.failpoint ?? this.#options.failpoint
-    const child = spawn(node, [join(root, 'packages/server/src/main.ts'), 'serve'], {
+    const child = spawn(node, serveArguments([]), {
       env: { ...this.env, ...(failpoint && { CAISSON_FAILPOINT: failpoint }) },
       stdio: ['ignore', log, log],
     })
