@@ -1,10 +1,10 @@
 /**
  * The bare peer of every transfer: `relay-process.ts relay <http.sock> <back.sock>` answers GET with what it reads from
  * a unix socket and passes a PUT's body on to it; `relay-process.ts back <back.sock> <file> <times>` stands behind it, sends
- * the file so many times, or takes all and answers with its number of bytes. Two processes, as server and agent are.
+ * the file so many times, or takes all, with `/keep` into a file, and answers with its number of bytes. Two processes, as server and agent are.
  * `relay-process.ts echo` is a WebSocket echo on loopback; it prints its port.
  */
-import { openSync, readSync } from 'node:fs'
+import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { pipeline } from 'node:stream/promises'
@@ -15,7 +15,7 @@ const PIECE = 256 * 1024
 function relay(listen: string, back: string): void {
   const server = createHttpServer({ highWaterMark: PIECE }, (request, response) => {
     const upstream = connect(back)
-    upstream.write(request.method === 'GET' ? 'G' : 'P')
+    upstream.write(request.method === 'GET' ? 'G' : request.url === '/keep' ? 'K' : 'P')
     const done =
       request.method === 'GET'
         ? pipeline(upstream, response)
@@ -30,7 +30,7 @@ function back(listen: string, file: string, times: number): void {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.once('data', (first) => {
       if (first[0] === 0x47) void send(socket, fd, times)
-      else void take(socket, first.length - 1)
+      else void take(socket, first, first[0] === 0x4b ? `${listen}.kept` : undefined)
     })
   })
   server.listen(listen, () => process.stdout.write('ready\n'))
@@ -50,10 +50,17 @@ async function send(socket: Socket, fd: number, times: number): Promise<void> {
   socket.end()
 }
 
-async function take(socket: Socket, already: number): Promise<void> {
-  let bytes = already
-  for await (const data of socket.iterator({ destroyOnReturn: false })) bytes += data.length
+async function take(socket: Socket, first: Buffer, file: string | undefined): Promise<void> {
+  const fd = file === undefined ? undefined : openSync(file, 'w')
+  const keep = (data: Uint8Array) => {
+    if (fd !== undefined) writeSync(fd, data)
+    return data.length
+  }
+  let bytes = keep(first.subarray(1))
+  for await (const data of socket.iterator({ destroyOnReturn: false })) bytes += keep(data)
   socket.end(`${bytes}`)
+  if (fd !== undefined) closeSync(fd)
+  if (file !== undefined) rmSync(file)
 }
 
 function echo(): void {

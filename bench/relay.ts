@@ -42,16 +42,16 @@ export class Relay implements AsyncDisposable {
     return bytes
   }
 
-  /** Sends all of it. @returns the number of bytes that arrived */
-  async write(source: AsyncIterable<Uint8Array>): Promise<number> {
-    const response = await this.#ask('PUT', source)
+  /** Sends all of it; with `keep`, into a file. @returns the number of bytes that arrived */
+  async write(source: AsyncIterable<Uint8Array>, keep = false): Promise<number> {
+    const response = await this.#ask('PUT', source, keep ? '/keep' : '/')
     let text = ''
     for await (const data of response) text += data
     return Number(text)
   }
 
-  async #ask(method: string, body?: AsyncIterable<Uint8Array>) {
-    const outgoing = request({ socketPath: this.#socket, method, path: '/' })
+  async #ask(method: string, body?: AsyncIterable<Uint8Array>, path = '/') {
+    const outgoing = request({ socketPath: this.#socket, method, path })
     const answer = once(outgoing, 'response')
     if (body) await pipeline(body, outgoing)
     else outgoing.end()
