@@ -12,7 +12,7 @@ import type { UseCases } from './use-cases.ts'
 
 export { writeInitialFiles } from './files/batch.ts'
 
-type FileUseCases = Pick<
+export type FileUseCases = Pick<
   UseCases,
   | 'readFile'
   | 'writeFile'

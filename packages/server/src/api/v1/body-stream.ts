@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import { drained } from '../../drained.ts'
 
 /** A body whose length nobody knows before its end. */
 export interface BodyAnswer {
@@ -56,18 +57,4 @@ export async function pump(
     if (sent === limit) break
   }
   return sent
-}
-
-/** Resolves, too, when the client has gone. */
-function drained(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      response.off('drain', done)
-      response.off('close', done)
-      resolve()
-    }
-    response.on('drain', done)
-    response.on('close', done)
-    if (response.destroyed) done()
-  })
 }

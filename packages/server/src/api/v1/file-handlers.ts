@@ -1,33 +1,12 @@
 import { posix } from 'node:path'
+import type { FileUseCases } from '../../sandboxes/files.ts'
 import type { UseCases } from '../../sandboxes/use-cases.ts'
 import { done, type Handlers } from './call.ts'
 import { openPart, openRange } from './file-ranges.ts'
 import { type FileStat, toFileInfo, toHeaderJson } from './map.ts'
 import { watchLines } from './watch-stream.ts'
 
-type FileHandlers = Pick<
-  Handlers,
-  | 'readFile'
-  | 'writeFile'
-  | 'writeFiles'
-  | 'putUpload'
-  | 'getUpload'
-  | 'deleteUpload'
-  | 'checksumFile'
-  | 'downloadArchive'
-  | 'uploadArchive'
-  | 'watchFiles'
-  | 'signFile'
-  | 'readSigned'
-  | 'writeSigned'
-  | 'statFile'
-  | 'listFiles'
-  | 'makeDirectory'
-  | 'renameFile'
-  | 'removeFile'
-  | 'changeMode'
-  | 'changeOwner'
->
+type FileHandlers = Pick<Handlers, keyof FileUseCases>
 
 /** A browser that opens a link must never take what a sandbox wrote for a page of this server. */
 const HARMLESS = { 'content-security-policy': "sandbox; default-src 'none'" }

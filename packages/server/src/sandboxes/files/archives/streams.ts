@@ -1,4 +1,5 @@
 import type { Transform } from 'node:stream'
+import { drained } from '../../../drained.ts'
 
 /** What streams of every make have in common where they are written. */
 export interface Sink {
@@ -24,20 +25,6 @@ export async function feed(source: AsyncIterable<Uint8Array>, stream: Sink): Pro
   } catch (error) {
     stream.destroy(error as Error)
   }
-}
-
-/** Resolves, too, when the stream is destroyed. */
-export function drained(stream: Sink): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      stream.off('drain', done)
-      stream.off('close', done)
-      resolve()
-    }
-    stream.on('drain', done)
-    stream.on('close', done)
-    if (stream.destroyed) done()
-  })
 }
 
 /** What comes out of a stream when the source is put into it. */

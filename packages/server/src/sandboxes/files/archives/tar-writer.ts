@@ -1,6 +1,7 @@
 import { type Header, type Pack, pack } from 'tar-stream'
+import { drained } from '../../../drained.ts'
 import type { ArchiveEntry } from './pack.ts'
-import { drained, type Sink } from './streams.ts'
+import type { Sink } from './streams.ts'
 
 /** What the header's field holds, in seconds. */
 const MAX_TIME_S = 0x7fff_ffff
