@@ -27,8 +27,12 @@ test('a counter that is gone or begins anew takes nothing back', () => {
 
 test('what could not be stored comes again', () => {
   const meter = new Meter({ executions: 0, cpuUsec: 0 }, 0)
-  meter.takeBack(meter.advance(usage(500), 1, 0))
-  expect(meter.advance(usage(600), 1, 0)).toMatchObject({ executions: 1, cpuUsec: 600 })
+  meter.takeBack(meter.advance(usage(500, 100), 1, 10_000))
+  expect(meter.advance(usage(600, 100), 1, 20_000)).toEqual({
+    executions: 1,
+    cpuUsec: 600,
+    memoryByteSec: 2000,
+  })
 })
 
 test('a clock that is set back costs nobody memory', () => {

@@ -19,11 +19,13 @@ export class Meter {
   #executions: number
   #cpuUsec: number
   #at: number
+  /** When the amounts before the last ones were taken. */
+  #before: number
 
   constructor(stored: { executions: number; cpuUsec: number }, at: number) {
     this.#executions = stored.executions
     this.#cpuUsec = stored.cpuUsec
-    this.#at = at
+    this.#at = this.#before = at
   }
 
   /** What came since the last time, `usage` being null where nobody can tell it. */
@@ -36,6 +38,7 @@ export class Meter {
     }
     this.#executions += amounts.executions
     this.#cpuUsec = cpuUsec
+    this.#before = this.#at
     this.#at = now
     return amounts
   }
@@ -44,6 +47,7 @@ export class Meter {
   takeBack(amounts: Amounts): void {
     this.#executions -= amounts.executions
     this.#cpuUsec -= amounts.cpuUsec
+    this.#at = this.#before
   }
 }
 
@@ -94,6 +98,12 @@ async function take(context: Context, live: Live): Promise<{ meter: Meter; recor
   return { meter, record: { hour, sandboxId: id, projectId, orgId, ...amounts, egressBytes: 0 } }
 }
 
+/** A failure is not kept: the next sample asks again. */
 async function open(context: Context, live: Live): Promise<Meter> {
-  return new Meter(await context.store.usage.ofSandbox(live.id), live.since)
+  try {
+    return new Meter(await context.store.usage.ofSandbox(live.id), live.since)
+  } catch (error) {
+    live.meter = null
+    throw error
+  }
 }
