@@ -15,7 +15,10 @@ import { files } from './scenarios/files.ts'
 import { flood } from './scenarios/flood.ts'
 import { idle } from './scenarios/idle.ts'
 import { keys } from './scenarios/keys.ts'
+import { network } from './scenarios/network.ts'
+import { preview } from './scenarios/preview.ts'
 import { relay } from './scenarios/relay.ts'
+import { rules } from './scenarios/rules.ts'
 import { stdin } from './scenarios/stdin.ts'
 import { stdout } from './scenarios/stdout.ts'
 import { makeWorkDirectory } from './undertaker.ts'
@@ -31,6 +34,9 @@ const SCENARIOS: readonly Scenario[] = [
   relay,
   batch,
   keys,
+  network,
+  rules,
+  preview,
   flood,
   idle,
 ]

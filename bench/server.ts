@@ -25,10 +25,18 @@ export class BenchServer implements AsyncDisposable {
     this.client = new Client({ url: `unix://${dataDir}/run/api.sock` })
   }
 
-  /** @param workDir is removed when the benchmark ends, however it ends. @param env more of the environment */
-  static async start(workDir: string, env: Record<string, string> = {}): Promise<BenchServer> {
+  /**
+   * @param workDir is removed when the benchmark ends, however it ends
+   * @param env more of the environment
+   * @param netns name of a network namespace in which it runs; what makes networks for sandboxes never runs in the host's
+   */
+  static async start(
+    workDir: string,
+    env: Record<string, string> = {},
+    netns?: string,
+  ): Promise<BenchServer> {
     const dataDir = await mkdtemp(join(workDir, 's-'))
-    const server = new BenchServer(dataDir, spawnServer(dataDir, env))
+    const server = new BenchServer(dataDir, spawnServer(dataDir, env, netns))
     try {
       await server.#ready()
       return server
@@ -67,10 +75,12 @@ export class BenchServer implements AsyncDisposable {
   }
 }
 
-function spawnServer(dataDir: string, env: Record<string, string>): ChildProcess {
+function spawnServer(dataDir: string, env: Record<string, string>, netns?: string): ChildProcess {
   const own = Object.entries(process.env).filter(([name]) => !/^(CAISSON_|NODE_ENV$)/.test(name))
   const log = openSync(join(dataDir, 'log'), 'a')
-  const child = spawn(process.execPath, serveArguments([]), {
+  const command = [process.execPath, ...serveArguments([])]
+  const [file = '', ...args] = netns ? ['nsenter', `--net=/run/netns/${netns}`, '--', ...command] : command
+  const child = spawn(file, args, {
     env: {
       ...Object.fromEntries(own),
       NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/caisson'),

@@ -6,6 +6,7 @@ import { launcherHeader, profileHeader } from './gen/launcher-header.ts'
 import { openapiDocument } from './gen/openapi.ts'
 import { protocolHeader } from './gen/protocol-header.ts'
 import { apiReference, errorReference } from './gen/reference.ts'
+import { reservedHeader } from './gen/reserved-header.ts'
 import { routesModule } from './gen/routes.ts'
 import { sdkReference } from './gen/sdk-reference.ts'
 import { seccompTable } from './gen/seccomp-table.ts'
@@ -21,6 +22,7 @@ const outputs: Record<string, () => string | Promise<string>> = {
   'docs/reference/sdk.md': sdkReference,
   'native/launcher/launcher.gen.h': launcherHeader,
   'native/launcher/profile.gen.h': profileHeader,
+  'native/launcher/reserved.gen.h': reservedHeader,
   'native/launcher/seccomp/rules.gen.h': seccompTable,
   'native/shared/protocol.gen.h': protocolHeader,
   'packages/protocol/src/routes.gen.ts': routesModule,

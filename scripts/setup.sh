@@ -46,6 +46,8 @@ missing_system() {
   [ -e /usr/include/stdio.h ] || echo libc6-dev
   [ "$need" = native ] && return
   command -v crun >/dev/null || echo crun
+  command -v nft >/dev/null || [ -x /usr/sbin/nft ] || echo nftables
+  command -v ip >/dev/null || [ -x /sbin/ip ] || echo iproute2
   command -v mmdebstrap >/dev/null || echo mmdebstrap
   command -v mkfs.btrfs >/dev/null || [ -x /sbin/mkfs.btrfs ] || echo btrfs-progs
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
@@ -53,13 +55,15 @@ missing_system() {
   missing_for_tests
 }
 
-# Clients that only the tests run, against the SSH server. Without them, and where they can not be installed, those
-# tests are skipped and say why.
+# What only the tests run: clients of the SSH server, and what the made-up internet is made of. Without them, and where
+# they can not be installed, those tests are skipped and say why.
 missing_for_tests() {
   [ "${npm_lifecycle_event:-}" = pretest ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
   command -v ssh >/dev/null || echo openssh-client
   command -v rsync >/dev/null || echo rsync
   command -v git >/dev/null || echo git
+  command -v curl >/dev/null || echo curl
+  command -v openssl >/dev/null || echo openssl
 }
 
 install_system() {

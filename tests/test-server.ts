@@ -28,7 +28,7 @@ const LEFTOVER_MS = 3000
 
 export interface ServerOptions {
   driver?: TestDriver
-  /** `host:port` of a TCP listener. */
+  /** `host:port` of a TCP listener; default: none. */
   listen?: string
   /** `host:port` of the SSH server; default: none, so that servers beside each other do not fight for the default port. */
   ssh?: string
@@ -38,6 +38,8 @@ export interface ServerOptions {
   env?: Record<string, string>
   /** What `caisson.json` in the data directory says. */
   config?: Record<string, unknown>
+  /** Name of a network namespace in which the server runs; its unix socket works from everywhere. */
+  netns?: string
 }
 
 export interface CliResult {
@@ -109,7 +111,7 @@ export class TestServer implements AsyncDisposable {
       CAISSON_IMAGES_DIR: IMAGES,
       CAISSON_DRIVER: this.driver,
       CAISSON_SSH_LISTEN: this.#options.ssh ?? 'off',
-      ...(this.#options.listen && { CAISSON_LISTEN: this.#options.listen }),
+      CAISSON_LISTEN: this.#options.listen ?? 'off',
       ...this.#options.env,
     }
   }
@@ -131,7 +133,8 @@ export class TestServer implements AsyncDisposable {
   async up(life: { failpoint?: string } = {}): Promise<void> {
     const log = openSync(join(this.dataDir, 'test.log'), 'a')
     const failpoint = life.failpoint ?? this.#options.failpoint
-    const child = spawn(node, serveArguments([]), {
+    const [file, args] = this.#command(serveArguments([]))
+    const child = spawn(file, args, {
       env: { ...this.env, ...(failpoint && { CAISSON_FAILPOINT: failpoint }) },
       stdio: ['ignore', log, log],
     })
@@ -149,6 +152,12 @@ export class TestServer implements AsyncDisposable {
       const gone = child.exitCode !== null || child.signalCode !== null
       if (gone || Date.now() > end) throw new Error(`the server did not become ready:\n${this.log()}`)
     }
+  }
+
+  /** `nsenter` and not `ip netns exec`, which hides the cgroups by a /sys of its own. */
+  #command(args: string[]): [string, string[]] {
+    const { netns } = this.#options
+    return netns ? ['nsenter', [`--net=/run/netns/${netns}`, '--', node, ...args]] : [node, args]
   }
 
   /** Ends the server as a power loss would: no handler of it runs. */

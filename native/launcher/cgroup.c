@@ -214,8 +214,6 @@ bool cgroups_join(const struct cgroups *cgroups, const char *id, struct failure 
   return true;
 }
 
-typedef void (*pid_visitor)(pid_t pid, void *context);
-
 static void each_process(const struct hierarchy *hierarchy, const char *id, pid_visitor visit, void *context) {
   char file[GROUP_FILE_SIZE];
   snprintf(file, sizeof file, "%s/cgroup.procs", id);
@@ -257,6 +255,10 @@ bool cgroups_remove(const struct cgroups *cgroups, const char *id, struct failur
       return fail(failure, errno, "cgroup", "%s/%s cannot be removed: %s", cgroups->list[i].path, id,
                   strerror(errno));
   return true;
+}
+
+void cgroups_each(const struct cgroups *cgroups, const char *id, pid_visitor visit, void *context) {
+  each_process(&cgroups->list[0], id, visit, context);
 }
 
 struct init_search {

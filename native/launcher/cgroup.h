@@ -47,6 +47,9 @@ pid_t cgroups_fork(const struct cgroups *cgroups, const char *id);
 bool cgroups_join(const struct cgroups *cgroups, const char *id, struct failure *failure);
 /* Kills what is in the groups and removes them. Nothing to do when they are absent. */
 bool cgroups_remove(const struct cgroups *cgroups, const char *id, struct failure *failure);
+typedef void (*pid_visitor)(pid_t pid, void *context);
+/* Visits every process of the sandbox. */
+void cgroups_each(const struct cgroups *cgroups, const char *id, pid_visitor visit, void *context);
 /* The process of the group that is pid 1 of its own namespace; 0 when none is left. */
 pid_t cgroups_find_init(const struct cgroups *cgroups, const char *id);
 /* Whether a process is in the sandbox's group. */

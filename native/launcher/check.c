@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "mounts.h"
+#include "net_router.h"
 #include "operations.h"
 
 static void ability(struct writer *reply, const char *name, bool ok, const char *detail) {
@@ -94,9 +95,19 @@ static void check_runtime(const struct host *host, struct writer *reply) {
   ability(reply, "crun", size > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0, output);
 }
 
+/* Comes last: this worker never gets back into the host's network namespace. */
+static void check_network(struct writer *reply) {
+  struct failure failure = {0};
+  char detail[1200];
+  bool ok = router_try(&failure);
+  snprintf(detail, sizeof detail, "%s: %s", failure.step, failure.text);
+  ability(reply, "network", ok, ok ? "interfaces, rate limits and the router's firewall can be made" : detail);
+}
+
 void operation_check(const struct host *host, struct writer *reply) {
   check_cgroups(host, reply);
   check_runtime(host, reply);
   check_user_namespace(reply);
   check_overlay(host, reply);
+  check_network(reply);
 }

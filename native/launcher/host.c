@@ -85,6 +85,13 @@ static const char *choose_staging(const struct host *host) {
   return NULL;
 }
 
+static bool open_namespaces(struct host *host, struct failure *failure) {
+  host->mount_namespace = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  host->network_namespace = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (host->mount_namespace >= 0 && host->network_namespace >= 0) return true;
+  return fail(failure, errno, "namespaces", "%s", strerror(errno));
+}
+
 /* A mount namespace of the launcher's own, into which later mounts of the host still come. */
 static bool enter_namespace(struct host *host, struct failure *failure) {
   if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
@@ -130,5 +137,5 @@ bool host_open(struct host *host, struct failure *failure) {
   host->staging = choose_staging(host);
   if (!host->staging) return fail(failure, ENOENT, "staging", "none of /media, /mnt, /srv and /opt can be used");
   return read_seccomp(host, failure) && cgroups_open(&host->cgroups, host->instance, failure) &&
-         enter_namespace(host, failure) && copy_agent(host, failure) && open_data(host, failure);
+         open_namespaces(host, failure) && enter_namespace(host, failure) && copy_agent(host, failure) && open_data(host, failure);
 }

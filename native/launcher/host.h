@@ -17,6 +17,9 @@ struct host {
   /* Owner of the server process: may connect, and owns the sockets. */
   uid_t allow_uid;
 
+  /* Where the launcher was started: the host's, whatever namespaces a part of it enters. */
+  int mount_namespace;
+  int network_namespace;
   int data;
   int images;
   int run;

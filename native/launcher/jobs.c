@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "net_owner.h"
 #include "operations.h"
 
 struct job *job_new(enum job_kind kind, struct origin origin) {
@@ -16,12 +17,16 @@ struct job *job_new(enum job_kind kind, struct origin origin) {
   job->kind = kind;
   job->origin = origin;
   job->pipe = -1;
+  job->plug.pidfd = -1;
   return job;
 }
 
 void job_free(struct job *job) {
   close_fd(&job->pipe);
+  close_fd(&job->plug.pidfd);
   writer_free(&job->answer);
+  if (job->settings) router_settings_free(job->settings);
+  free(job->settings);
   free(job->plan);
   free(job);
 }
@@ -41,18 +46,60 @@ static size_t running_of(const struct jobs *jobs, enum job_kind kind) {
 
 bool jobs_starting(const struct jobs *jobs) { return running_of(jobs, JOB_START) > 0; }
 
+static bool uses_slot(const struct job *job) { return job->kind == JOB_PLUG || job->kind == JOB_UNPLUG; }
+
+/* What is done to one slot is done in order. */
+static bool slot_busy(const struct jobs *jobs, const struct job *job) {
+  for (size_t i = 0; i < jobs->running_count; i++)
+    if (uses_slot(jobs->running[i]) && jobs->running[i]->plug.slot == job->plug.slot) return true;
+  for (const struct job *at = jobs->waiting; at != job; at = at->next)
+    if (uses_slot(at) && at->plug.slot == job->plug.slot) return true;
+  return false;
+}
+
+/* NETWORK has the router to itself; a block is added by one at a time. */
+static bool router_busy(const struct jobs *jobs, const struct job *job) {
+  bool shared = job->kind != JOB_NETWORK;
+  if (running_of(jobs, JOB_NETWORK) > 0 || (!uses_slot(job) && running_of(jobs, JOB_BLOCK) > 0)) return true;
+  return !shared && running_of(jobs, JOB_PLUG) + running_of(jobs, JOB_UNPLUG) > 0;
+}
+
+static bool may_run(const struct jobs *jobs, const struct job *job) {
+  switch (job->kind) {
+    case JOB_REMOVE_TREE:
+      return running_of(jobs, JOB_REMOVE_TREE) < LAUNCHER_MAX_REMOVERS;
+    case JOB_PLUG:
+      if (job->plug.slot >= jobs->ready_slots) return false;
+      return !router_busy(jobs, job) && !slot_busy(jobs, job);
+    case JOB_UNPLUG:
+      return !router_busy(jobs, job) && !slot_busy(jobs, job);
+    case JOB_NETWORK:
+    case JOB_BLOCK:
+      return !router_busy(jobs, job);
+    default:
+      return true;
+  }
+}
+
+static struct job *take(struct jobs *jobs, struct job **link) {
+  struct job *job = *link;
+  *link = job->next;
+  if (jobs->waiting_end == &job->next) jobs->waiting_end = link;
+  job->next = NULL;
+  jobs->waiting_count--;
+  return job;
+}
+
 struct job *jobs_next(struct jobs *jobs) {
   if (jobs->running_count == LAUNCHER_MAX_WORKERS) return NULL;
-  bool removers_full = running_of(jobs, JOB_REMOVE_TREE) >= LAUNCHER_MAX_REMOVERS;
-  for (struct job **link = &jobs->waiting; *link; link = &(*link)->next) {
-    struct job *job = *link;
-    if (job->kind == JOB_REMOVE_TREE && removers_full) continue;
-    *link = job->next;
-    if (jobs->waiting_end == &job->next) jobs->waiting_end = link;
-    job->next = NULL;
-    jobs->waiting_count--;
-    return job;
-  }
+  for (struct job **link = &jobs->waiting; *link; link = &(*link)->next)
+    if (may_run(jobs, *link)) return take(jobs, link);
+  return NULL;
+}
+
+struct job *jobs_take_unready(struct jobs *jobs) {
+  for (struct job **link = &jobs->waiting; *link; link = &(*link)->next)
+    if ((*link)->kind == JOB_PLUG && (*link)->plug.slot >= jobs->ready_slots) return take(jobs, link);
   return NULL;
 }
 
@@ -105,6 +152,21 @@ static bool work(const struct job *job, const struct host *host, int pipe) {
       break;
     case JOB_CHECK:
       operation_check(host, &reply);
+      break;
+    case JOB_NETWORK:
+      ok = operation_network(host, job->plug.router, job->settings, &reply, &failure);
+      break;
+    case JOB_BLOCK:
+      ok = operation_block(job->plug.router, job->block, &failure);
+      break;
+    case JOB_PLUG:
+      ok = operation_plug(host, &job->plug, &reply, &failure);
+      break;
+    case JOB_UNPLUG:
+      ok = operation_unplug(&job->plug, &failure);
+      break;
+    case JOB_OWNER:
+      ok = operation_owner(&host->cgroups, job->name, job->question.protocol, job->question.port, &reply, &failure);
       break;
   }
   answer(pipe, &reply, ok, job->origin.stream, &failure);

@@ -4,10 +4,28 @@
 
 #include "../shared/frame.h"
 #include "host.h"
+#include "net_plug.h"
+#include "net_router.h"
 #include "plan.h"
 #include "sandboxes.h"
 
-enum job_kind { JOB_START, JOB_CLEAN, JOB_MAKE_DIRS, JOB_REMOVE_TREE, JOB_CHECK };
+enum job_kind {
+  JOB_START,
+  JOB_CLEAN,
+  JOB_MAKE_DIRS,
+  JOB_REMOVE_TREE,
+  JOB_CHECK,
+  JOB_NETWORK,
+  JOB_BLOCK,
+  JOB_PLUG,
+  JOB_UNPLUG,
+  JOB_OWNER
+};
+
+struct owner_question {
+  uint64_t protocol;
+  uint64_t port;
+};
 
 struct job {
   struct job *next;
@@ -17,6 +35,14 @@ struct job {
   struct plan *plan;
   /* CLEAN and MAKE_DIRS: the id; REMOVE_TREE: the path. */
   char name[LAUNCHER_MAX_PATH + 1];
+  /* NETWORK: NULL leaves the settings that are in force. */
+  struct router_settings *settings;
+  /* PLUG, UNPLUG; of NETWORK and BLOCK the router alone. */
+  struct plug plug;
+  /* BLOCK */
+  unsigned block;
+  /* OWNER */
+  struct owner_question question;
 
   /* Of a running job. */
   pid_t pid;
@@ -31,6 +57,8 @@ struct jobs {
   size_t waiting_count;
   struct job *running[LAUNCHER_MAX_WORKERS];
   size_t running_count;
+  /* Slots that the router's table has room for: a PLUG into a later one waits. */
+  unsigned ready_slots;
 };
 
 struct job *job_new(enum job_kind kind, struct origin origin);
@@ -40,6 +68,8 @@ void jobs_add(struct jobs *jobs, struct job *job);
 struct job *jobs_next(struct jobs *jobs);
 /* Runs a job in a worker. False with errno when it could not be forked. */
 bool jobs_run(struct jobs *jobs, struct job *job, const struct host *host, void (*in_child)(void *), void *context);
+/* Takes out a PLUG that waits for a slot that will not come; NULL when there is none. */
+struct job *jobs_take_unready(struct jobs *jobs);
 /* Whether a START is under way: its init may be a child that nobody knows yet. */
 bool jobs_starting(const struct jobs *jobs);
 

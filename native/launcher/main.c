@@ -102,7 +102,8 @@ static size_t raise_descriptors(void) {
 
 int main(int count, char **values) {
   static struct host host = {.data = -1, .images = -1, .run = -1, .sandboxes = -1, .trash = -1, .agent = -1};
-  static struct server server = {.host = &host};
+  static struct server server = {
+      .host = &host, .network = {.namespace = -1, .holder = -1, .links = -1, .packets = -1, .rules = {.fd = -1}}};
   struct failure failure = {0};
   parse_arguments(count, values, &host);
   umask(022);
@@ -112,14 +113,19 @@ int main(int count, char **values) {
   server.signals = open_signals();
   if (!failure.error && host_open(&host, &failure)) {
     take_locks(&server);
-    if (sandboxes_recover(&server.sandboxes, &host.cgroups, &failure))
+    if (sandboxes_recover(&server.sandboxes, &host.cgroups, &failure)) {
+      server_recover_network(&server);
       server.listener = connections_listen(&host, &failure);
+    }
   }
   if (failure.error) {
     log_line("%s: %s", failure.step, failure.text);
     return EXIT_UNAVAILABLE;
   }
   server_run(&server);
+  /* Sandboxes that have a network keep it. */
+  if (!network_in_use(&server.network) && router_traces(&host) && !router_remove(&host, &failure))
+    log_line("%s: %s", failure.step, failure.text);
   (void)unlink(host.socket_path);
   cgroups_close(&host.cgroups);
   return 0;

@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "net_numbers.h"
+
 static bool write_map(pid_t pid, const char *file, uint32_t base) {
   char path[64];
   char map[64];
@@ -185,7 +187,9 @@ static bool replace_file(int dir, const char *name, const char *content) {
   return fd >= 0 && write_all(fd, content, strlen(content));
 }
 
+/* The same in every sandbox: without a network nothing leads there, and a lookup fails at once. */
 static bool write_names(const struct plan *plan) {
+  static const char resolver[] = "nameserver " NET_RESOLVER "\noptions edns0 timeout:2 attempts:2\n";
   char hosts[256];
   char hostname[LAUNCHER_MAX_HOSTNAME + 2];
   snprintf(hostname, sizeof hostname, "%s\n", plan->hostname);
@@ -196,7 +200,7 @@ static bool write_names(const struct plan *plan) {
   /* The image or an earlier life may have made anything of /etc: no link is followed, no mount crossed. */
   cleanup_fd int etc = open_beneath(root, "etc", O_RDONLY | O_DIRECTORY, RESOLVE_NO_XDEV);
   return etc >= 0 && replace_file(etc, "hostname", hostname) && replace_file(etc, "hosts", hosts) &&
-         replace_file(etc, "resolv.conf", "");
+         replace_file(etc, "resolv.conf", resolver);
 }
 
 bool mounts_write_names(const struct plan *plan, struct failure *failure) {

@@ -176,7 +176,7 @@ void server_request(struct server *server, struct connection *connection, const 
         accept_request(connection, frame->stream);
         break;
       default:
-        ok = fail(&failure, ENOSYS, "request", "message %d is not known", frame->type);
+        ok = server_network_request(server, connection, frame, &failure);
     }
   if (!ok && failure.error) refuse(connection, frame->stream, &failure);
   if (!ok && !failure.error) refuse_memory(connection, frame->stream);
@@ -212,26 +212,39 @@ static void clean_answered(struct server *server, struct sandbox *sandbox, const
     writer_end(&connection->output);
   }
   sandbox->waiter_count = 0;
-  if (frame->type == MESSAGE_OK) sandboxes_drop(&server->sandboxes, sandbox);
+  if (frame->type != MESSAGE_OK) return;
+  server_release_slot(server, sandbox->id);
+  sandboxes_drop(&server->sandboxes, sandbox);
 }
 
-/* A worker that died has answered nothing: say so in its place. */
-static void answer_for_the_dead(struct job *job) {
+/* Puts an ERROR in the place of a worker's answer. */
+static void answer_instead(struct job *job, const struct failure *failure) {
   writer_free(&job->answer);
   writer_begin(&job->answer, MESSAGE_ERROR, 0, job->origin.stream);
-  writer_u64(&job->answer, TAG_ERRNO, ECHILD);
-  writer_string(&job->answer, TAG_STEP, "worker");
-  writer_string(&job->answer, TAG_TEXT, "the worker was killed");
+  writer_u64(&job->answer, TAG_ERRNO, (uint64_t)failure->error);
+  writer_string(&job->answer, TAG_STEP, failure->step);
+  writer_string(&job->answer, TAG_TEXT, failure->text);
   writer_end(&job->answer);
+}
+
+static bool parse_answer(const struct job *job, struct frame *frame) {
+  size_t used;
+  return frame_parse(job->answer.data, job->answer.length, frame, &used) == 1;
 }
 
 void server_job_answered(struct server *server, struct job *job) {
   struct frame frame;
-  size_t used;
-  bool died = frame_parse(job->answer.data, job->answer.length, &frame, &used) != 1;
+  struct failure failure = {0};
+  bool died = !parse_answer(job, &frame);
+  /* A worker that died has answered nothing: say so in its place. */
   if (died) {
-    answer_for_the_dead(job);
-    if (frame_parse(job->answer.data, job->answer.length, &frame, &used) != 1) return;
+    fail(&failure, ECHILD, "worker", "the worker was killed");
+    answer_instead(job, &failure);
+    if (!parse_answer(job, &frame)) return;
+  }
+  if (!server_network_answered(server, job, &frame, &failure)) {
+    answer_instead(job, &failure);
+    if (!parse_answer(job, &frame)) return;
   }
   struct sandbox *sandbox = sandboxes_find(&server->sandboxes, job->name);
   struct connection *connection = connections_find(&server->connections, job->origin.connection);

@@ -11,7 +11,7 @@
 
 /* What stands behind one descriptor of a poll. */
 struct watch {
-  enum { WATCH_LISTENER, WATCH_SIGNALS, WATCH_CONNECTION, WATCH_JOB, WATCH_SANDBOX } kind;
+  enum { WATCH_LISTENER, WATCH_SIGNALS, WATCH_HOLDER, WATCH_PACKETS, WATCH_CONNECTION, WATCH_JOB, WATCH_SANDBOX } kind;
   void *subject;
   uint64_t serial;
 };
@@ -42,6 +42,10 @@ static void watch_all(struct server *server, struct watches *watches) {
   watches->count = 0;
   watch(watches, server->listener, POLLIN, (struct watch){.kind = WATCH_LISTENER});
   watch(watches, server->signals, POLLIN, (struct watch){.kind = WATCH_SIGNALS});
+  if (server->network.holder >= 0)
+    watch(watches, server->network.holder, POLLIN, (struct watch){.kind = WATCH_HOLDER});
+  if (server->network.packets >= 0)
+    watch(watches, server->network.packets, POLLIN, (struct watch){.kind = WATCH_PACKETS});
   for (size_t i = 0; i < server->connections.count; i++) {
     struct connection *at = &server->connections.list[i];
     watch(watches, at->fd, at->output.length ? POLLIN | POLLOUT : POLLIN,
@@ -152,6 +156,12 @@ static void dispatch(struct server *server, const struct watch *what, short even
     }
     case WATCH_SIGNALS:
       on_signal(server);
+      break;
+    case WATCH_HOLDER:
+      server_holder_ended(server);
+      break;
+    case WATCH_PACKETS:
+      server_read_packets(server);
       break;
     case WATCH_CONNECTION:
       on_connection(server, what->serial, events);

@@ -5,6 +5,7 @@
 #include "connections.h"
 #include "host.h"
 #include "jobs.h"
+#include "network.h"
 #include "sandboxes.h"
 
 struct server {
@@ -12,6 +13,7 @@ struct server {
   struct connections connections;
   struct sandboxes sandboxes;
   struct jobs jobs;
+  struct network network;
   int listener;
   int signals;
   /* Held by this process alone; workers let go of it. */
@@ -32,5 +34,18 @@ void server_continue_delete(struct server *server, struct sandbox *sandbox);
 /* A worker's answer is whole, or the worker died without one. */
 void server_job_answered(struct server *server, struct job *job);
 void server_announce_end(struct server *server, const struct sandbox *sandbox);
+
+/* network_requests.c: requests about networks, and what follows from answers to them. */
+bool server_network_request(struct server *server, struct connection *connection, const struct frame *frame,
+                            struct failure *failure);
+/* False with a failure that becomes the answer instead. */
+bool server_network_answered(struct server *server, struct job *job, const struct frame *frame,
+                             struct failure *failure);
+/* The sandbox is gone: its slot becomes free. */
+void server_release_slot(struct server *server, const char *id);
+/* Finds the router of an earlier launcher, and clears slots whose sandbox is gone. */
+void server_recover_network(struct server *server);
+void server_holder_ended(struct server *server);
+void server_read_packets(struct server *server);
 
 #endif

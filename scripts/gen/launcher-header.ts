@@ -1,7 +1,9 @@
+import { ROUTER_PORTS } from '../../packages/server/src/core/network/types.ts'
 import {
   LAUNCHER_GENERATION,
   LAUNCHER_LIMITS,
   Message,
+  PacketKind,
   RootKind,
   SandboxState,
   Tag,
@@ -23,7 +25,13 @@ export function launcherHeader(): string {
     defines('TAG', Tag),
     defines('ROOT', RootKind),
     defines('STATE', SandboxState),
+    defines('PACKET_KIND', PacketKind),
+    defines('DOOR', upperCase(ROUTER_PORTS)),
   ])
+}
+
+function upperCase(values: Record<string, number>): Record<string, number> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name.toUpperCase(), value]))
 }
 
 /** What a sandbox is allowed, as C tables. */

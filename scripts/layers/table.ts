@@ -2,7 +2,7 @@
  * The layers, from the bottom up: folders of `packages/*\/src` (in the server, its subfolders), and what each sees.
  * A layer always sees itself. Tests may look anywhere, so they are not checked.
  */
-const MIDDLE = ['server/runtime', 'server/storage', 'server/state', 'server/guest']
+const MIDDLE = ['server/runtime', 'server/storage', 'server/state', 'server/guest', 'server/network']
 const SERVER_BASE = ['protocol', 'server/core', 'server/base']
 
 export const LAYERS: Record<string, readonly string[]> = {
@@ -19,10 +19,12 @@ export const LAYERS: Record<string, readonly string[]> = {
   'server/storage': SERVER_BASE,
   'server/state': SERVER_BASE,
   'server/guest': SERVER_BASE,
+  'server/network': SERVER_BASE,
   'server/sandboxes': [...SERVER_BASE, 'server/launcher', ...MIDDLE],
   'server/doctor': [...SERVER_BASE, 'server/launcher', ...MIDDLE],
   'server/api': [...SERVER_BASE, 'server/sandboxes', 'server/doctor'],
   'server/ssh': [...SERVER_BASE, 'server/sandboxes'],
+  'server/proxy': [...SERVER_BASE, 'server/sandboxes'],
   'server/main': [
     ...SERVER_BASE,
     'server/launcher',
@@ -31,6 +33,7 @@ export const LAYERS: Record<string, readonly string[]> = {
     'server/doctor',
     'server/api',
     'server/ssh',
+    'server/proxy',
   ],
 }
 

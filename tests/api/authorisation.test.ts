@@ -38,6 +38,7 @@ function requestOf(name: keyof typeof operations): { method: string; path: strin
     job: 'job_1',
     key: 'key_1',
     upload: 'up',
+    port: '3000',
     token: TOKEN,
   }
   const [method, path] = operations[name].http.split(' ') as [string, string]

@@ -1,7 +1,15 @@
 import { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
-import type { Execution, Job, Sandbox, Scope } from '@caisson/protocol/resources'
+import type {
+  Execution,
+  ExposedPort,
+  Job,
+  Network,
+  NetworkState,
+  Sandbox,
+  Scope,
+} from '@caisson/protocol/resources'
 import type { FileStat } from '../../packages/server/src/guest/guest.ts'
 import type { OutputChunk, UseCases } from '../../packages/server/src/sandboxes/use-cases.ts'
 
@@ -21,6 +29,17 @@ export const KEYS: Record<Scope, string> = {
 
 const at = '2026-11-21T09:30:00.000Z'
 
+const noNetwork: Network = {
+  mode: 'none',
+  default: 'deny',
+  allow: [],
+  deny: [],
+  learn: false,
+  uploadBytesPerSecond: null,
+  downloadBytesPerSecond: null,
+  connections: null,
+}
+
 export function sandboxNamed(id: string): Sandbox {
   return {
     id,
@@ -33,7 +52,8 @@ export function sandboxNamed(id: string): Sandbox {
     metadata: {},
     resources: { asked: {}, granted: { memoryBytes: 1, cpuMillis: 1, pids: 8, diskBytes: null } },
     isolation: { driver: 'memory', storage: 'memory', description: 'none' },
-    network: { mode: 'none' },
+    network: noNetwork,
+    ports: [],
     idleTimeoutMs: null,
     expiresAt: null,
     projectId: null,
@@ -241,6 +261,31 @@ export class FakeUseCases implements UseCases {
       totalMemoryByteSec: 0.5,
       totalNetworkEgressBytes: 0,
     }
+  }
+  async getNetwork(id: string): Promise<NetworkState> {
+    await this.getSandbox(id)
+    return { network: noNetwork, addresses: [], uploadedBytes: 0, downloadedBytes: 0, learned: [] }
+  }
+  setNetwork = (id: string) => this.getNetwork(id)
+  readNetworkLog = async () => ({ entries: [], total: 0 })
+  listDestinations = async () => ({ destinations: [], total: 0 })
+  explainNetwork = async (_id: string, destination: string) => ({
+    destination,
+    verdict: 'refused' as const,
+    rule: 'no network',
+    message: 'It has no network.',
+    addresses: [],
+  })
+  listPorts = async () => []
+  exposePort = async (_id: string, port: number): Promise<ExposedPort> => ({
+    port,
+    access: 'private',
+    url: null,
+  })
+  unexposePort = async () => {}
+  linkPort = async () => ({ url: null, token: TOKEN, expiresAt: at })
+  reachPort = async (sandbox: string, port: number): Promise<never> => {
+    throw new SandboxError('port_not_exposed', { sandbox, port })
   }
   async dial() {
     return new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })

@@ -77,7 +77,11 @@ describe('caisson run', () => {
   })
 
   test('refuses what the server does not have, with the reason', async ({ server }) => {
-    for (const option of [['--network'], ['--snapshot', 'x'], ['--port', '3000'], ['--dependency', 'jq']]) {
+    for (const option of [
+      ['--snapshot', 'x'],
+      ['--dependency', 'jq'],
+      ['--scope', 'x'],
+    ]) {
       const { code, stderr } = await server.cli(['run', ...option, '--', 'true'])
       expect(code).toBe(125)
       expect(stderr).toContain('not supported')

@@ -84,17 +84,16 @@ describe('without a server', () => {
 describe('caisson serve', () => {
   test('answers over TCP to those with a key', async () => {
     await using server = await TestServer.start({ listen: '127.0.0.1:0' })
-    const port = /"port":(\d+)/.exec(server.log())?.[1]
-    const url = `http://127.0.0.1:${port}`
+    const { url } = await server.client().call('getServer')
     const over = (key: string | undefined) =>
-      runCli(['list', '--json'], { env: { CAISSON_URL: url, ...(key && { CAISSON_API_KEY: key }) } })
+      runCli(['list', '--json'], { env: { CAISSON_URL: url!, ...(key && { CAISSON_API_KEY: key }) } })
     expect(await over(undefined)).toMatchObject({
       code: 1,
       stderr: expect.stringContaining('unauthenticated'),
     })
     const key = (await server.cli(['keys', 'create', 'test', '--scope', 'read'])).stdout.trim()
     expect((await over(key)).code).toBe(0)
-    const refused = await runCli(['run', '--', 'true'], { env: { CAISSON_URL: url, CAISSON_API_KEY: key } })
+    const refused = await runCli(['run', '--', 'true'], { env: { CAISSON_URL: url!, CAISSON_API_KEY: key } })
     expect(refused).toMatchObject({ code: 125, stderr: expect.stringContaining('scope') })
   })
 

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -11,7 +11,7 @@ import { Launcher, type LaunchPlan } from '../../packages/server/src/launcher/cl
 import type { LauncherProgram } from '../../packages/server/src/launcher/start.ts'
 
 const run = promisify(execFile)
-const build = resolve(import.meta.dirname, '../../native/build')
+const build = process.env.NBA ?? resolve(import.meta.dirname, '../../native/build')
 const crun = ['/usr/bin/crun', '/usr/local/bin/crun'].find((path) => existsSync(path))
 
 /** Why these tests cannot run here; null when they can. */
@@ -53,9 +53,14 @@ export class World implements AsyncDisposable {
     this.launcher = new Launcher(this.program)
   }
 
-  /** @param allowUid owner of the data directory, as an unprivileged server would be. */
-  static async make(allowUid?: number): Promise<World> {
+  /**
+   * @param allowUid owner of the data directory, as an unprivileged server would be
+   * @param netns name of the network namespace that is the launcher's host; without one, this machine's
+   */
+  static async make(allowUid?: number, netns?: string): Promise<World> {
     const world = new World(await mkdtemp(join(tmpdir(), 'caisson-launcher-')), allowUid)
+    if (netns !== undefined)
+      world.program.program = await programInside(netns, world.dataDir, world.program.program)
     await chown(world.dataDir, allowUid ?? 0, allowUid ?? 0)
     await mkdir(join(world.dataDir, 'run'), { mode: 0o700 })
     await chown(join(world.dataDir, 'run'), allowUid ?? 0, allowUid ?? 0)
@@ -122,6 +127,15 @@ export class World implements AsyncDisposable {
     await this.launcher.close()
     await rm(this.dataDir, { recursive: true })
   }
+}
+
+/** A program that runs another in a network namespace. @returns its path, in `dir` */
+export async function programInside(netns: string, dir: string, program: string): Promise<string> {
+  const script = join(dir, 'launcher-inside')
+  await writeFile(script, `#!/bin/sh\nexec nsenter --net=/run/netns/${netns} -- ${program} "$@"\n`, {
+    mode: 0o755,
+  })
+  return script
 }
 
 /** Waits for what has no event: until `probe` is true. */

@@ -3,10 +3,15 @@
  * inside a sandbox, what hostile code would try. `as <uid> <command…>` drops to a user first.
  */
 #define _GNU_SOURCE 1
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <net/route.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
@@ -153,6 +158,108 @@ static void nest(int depth) {
   report("nest", 0);
 }
 
+static socklen_t parse_address(const char *text, int port, struct sockaddr_storage *out) {
+  struct sockaddr_in *v4 = (void *)out;
+  struct sockaddr_in6 *v6 = (void *)out;
+  *out = (struct sockaddr_storage){0};
+  if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons((uint16_t)port);
+    return sizeof *v4;
+  }
+  if (inet_pton(AF_INET6, text, &v6->sin6_addr) != 1) _exit(1);
+  v6->sin6_family = AF_INET6;
+  v6->sin6_port = htons((uint16_t)port);
+  return sizeof *v6;
+}
+
+static int socket_with_timeout(int family, int type, int protocol) {
+  struct timeval limit = {.tv_sec = 5};
+  int fd = socket(family, type, protocol);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  return fd;
+}
+
+static int try_connect(const char *address, int port) {
+  struct sockaddr_storage to;
+  socklen_t size = parse_address(address, port, &to);
+  int fd = socket_with_timeout(to.ss_family, SOCK_STREAM, 0);
+  report("connect", connect(fd, (struct sockaddr *)&to, size));
+  return fd;
+}
+
+/* Answers, then goes on alone and sends back what it gets. */
+static void hold(const char *address, int port) {
+  struct timeval forever = {0};
+  int fd = dup2(try_connect(address, port), 100);
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &forever, sizeof forever);
+  fflush(stdout);
+  close_range(0, 99, 0);
+  char bytes[256];
+  for (ssize_t got; (got = read(fd, bytes, sizeof bytes)) > 0;) (void)!write(fd, bytes, (size_t)got);
+  _exit(0);
+}
+
+static void ping(const char *address) {
+  struct sockaddr_storage to;
+  socklen_t size = parse_address(address, 0, &to);
+  struct icmphdr request = {.type = ICMP_ECHO};
+  char answer[64];
+  int fd = socket_with_timeout(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+  report("ping-socket", fd);
+  report("ping-send", sendto(fd, &request, sizeof request, 0, (struct sockaddr *)&to, size));
+  report("ping-answer", recv(fd, answer, sizeof answer, 0));
+}
+
+static void try_bind(int port) {
+  struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+  report("bind", bind(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&at, sizeof at));
+}
+
+static void interfaces(void) {
+  struct ifaddrs *list;
+  if (getifaddrs(&list) < 0) return;
+  for (struct ifaddrs *at = list; at; at = at->ifa_next) {
+    char text[INET6_ADDRSTRLEN];
+    if (!at->ifa_addr || (at->ifa_addr->sa_family != AF_INET && at->ifa_addr->sa_family != AF_INET6)) continue;
+    const void *address = at->ifa_addr->sa_family == AF_INET ? (void *)&((struct sockaddr_in *)at->ifa_addr)->sin_addr
+                                                             : (void *)&((struct sockaddr_in6 *)at->ifa_addr)->sin6_addr;
+    printf("%s %s %s\n", at->ifa_name, inet_ntop(at->ifa_addr->sa_family, address, text, sizeof text),
+           at->ifa_flags & IFF_UP ? "up" : "down");
+  }
+}
+
+/* What would change the sandbox's network from inside. */
+static void change_network(void) {
+  int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  struct ifreq request = {.ifr_name = "eth0"};
+  request.ifr_flags = 0;
+  report("link-down", ioctl(fd, SIOCSIFFLAGS, &request));
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a000001)};
+  memcpy(&request.ifr_addr, &address, sizeof address);
+  report("address", ioctl(fd, SIOCSIFADDR, &request));
+  struct rtentry route = {.rt_flags = RTF_UP, .rt_dev = "eth0"};
+  memcpy(&route.rt_dst, &address, sizeof address);
+  route.rt_genmask = route.rt_gateway = route.rt_dst;
+  report("route", ioctl(fd, SIOCADDRT, &route));
+  report("raw", socket(AF_INET, SOCK_RAW, IPPROTO_RAW));
+  int on = 1;
+  report("transparent", setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof on));
+  try_write("/proc/sys/net/ipv4/ip_forward");
+}
+
+static void network(const char *command, char *rest) {
+  char *port = rest ? strchr(rest, ' ') : NULL;
+  if (port) *port++ = 0;
+  if (strcmp(command, "connect") == 0) try_connect(rest, atoi(port));
+  if (strcmp(command, "hold") == 0) hold(rest, atoi(port));
+  if (strcmp(command, "ping") == 0) ping(rest);
+  if (strcmp(command, "bind") == 0) try_bind(atoi(rest));
+  if (strcmp(command, "interfaces") == 0) interfaces();
+  if (strcmp(command, "change-network") == 0) change_network();
+}
+
 static void run(char *command) {
   char *rest = strchr(command, ' ');
   if (rest) *rest++ = 0;
@@ -179,6 +286,7 @@ static void run(char *command) {
     report("owner", stat(rest, &info));
     printf("%u\n", info.st_uid);
   }
+  network(command, rest);
 }
 
 static void serve(int fd) {

@@ -1,22 +1,26 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { test } from 'vitest'
+import { afterAll, beforeAll, test } from 'vitest'
 import { loadConfig } from '../../packages/server/src/config.ts'
 import { Launcher } from '../../packages/server/src/launcher/client.ts'
 import { instanceOf } from '../../packages/server/src/parts.ts'
-import { driverSuite, type World } from '../../packages/server/src/runtime/conformance.ts'
+import { driverSuite, NO_NETWORK, type World } from '../../packages/server/src/runtime/conformance.ts'
 import { OciDriver } from '../../packages/server/src/runtime/oci/index.ts'
 import { Catalogue } from '../../packages/server/src/storage/images/catalogue.ts'
 import { OverlayLayers } from '../../packages/server/src/storage/overlay/index.ts'
-import { cannotRun } from '../launcher/fixture.ts'
+import { cannotRun, programInside } from '../launcher/fixture.ts'
+import { cannotNetwork, INTERNET, Internet } from '../launcher/network-world.ts'
 
 let last = 0
+/** Its host is the launchers' host. */
+let internet: Internet | null = null
 
 async function openWorld(): Promise<World> {
   const dataDir = await mkdtemp('/tmp/caisson-oci-')
   const installed = loadConfig()
-  const config = { ...installed, dataDir }
+  const launcherInside = internet && (await programInside(internet.host.name, dataDir, installed.launcher))
+  const config = { ...installed, dataDir, launcher: launcherInside ?? installed.launcher }
   const launcher = newLauncher(config)
   const layers = new OverlayLayers({ dataDir, hand: launcher })
   const image = await new Catalogue(config).resolve('base:latest')
@@ -33,6 +37,7 @@ async function openWorld(): Promise<World> {
       ...plan,
       root: { ...plan.root, lowers: ['images/missing/rootfs'] } as typeof plan.root,
     }),
+    reachable: { address: INTERNET.v4, port: INTERNET.port },
     killAgent: async (id) => {
       const sandbox = (await launcher.list()).find((one) => one.id === id)
       if (sandbox?.pid) process.kill(sandbox.pid, 'SIGKILL')
@@ -86,5 +91,11 @@ function processesNaming(id: string): string[] {
     })
 }
 
-if (cannotRun === null) driverSuite('oci', openWorld)
+if (cannotNetwork === null) {
+  beforeAll(async () => {
+    internet = await Internet.make()
+  })
+  afterAll(() => internet?.[Symbol.asyncDispose]())
+}
+if (cannotRun === null) driverSuite('oci', openWorld, cannotNetwork === null ? {} : NO_NETWORK)
 else test.skip(`oci driver (${cannotRun})`)

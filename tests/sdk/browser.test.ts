@@ -5,7 +5,7 @@ import { TestServer } from '../fixture.ts'
 
 test('with fetch and the global WebSocket alone, as in a browser, everything works the same', async () => {
   await using server = await TestServer.start({ listen: '127.0.0.1:0' })
-  const url = `http://127.0.0.1:${/"port":(\d+)/.exec(server.log())?.[1]}`
+  const url = (await server.client().call('getServer')).url!
   const { key: apiKey } = await server.client().call('createKey', { name: 'page', scopes: ['exec'] })
   const client = new Client({ apiKey, transport: createFetchTransport(url) })
   await using sandbox = await Sandbox.create({ client })

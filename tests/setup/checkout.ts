@@ -39,6 +39,8 @@ const STAND_INS: Record<string, string> = {
   'apt-get': ':',
   gcc: ':',
   crun: ':',
+  nft: ':',
+  ip: ':',
   mmdebstrap: ':',
   'mkfs.btrfs': ':',
 }

@@ -10,6 +10,8 @@ export const EXIT = {
   /** A verb other than run and exec failed. */
   failed: 1,
   usage: 2,
+  /** The answer to a question that was asked with --exit-code is no. */
+  refused: 3,
   timeout: 124,
   /** Caisson, and not the command, failed. */
   caisson: 125,

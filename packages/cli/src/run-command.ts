@@ -13,17 +13,19 @@ const JSON_BUFFER = 64 * 1024 * 1024
  * Runs a command for a person or a script: stdin in, output out, signals on, and the command's exit code as ours.
  *
  * @param start the SDK's call, given the options that the flags ask for
+ * @param more what is known beside the result when the command has ended, for the JSON document
  */
 export async function runCommand(
   flags: CommandFlags,
   start: (options: ExecOptions) => Promise<ExecResult>,
+  more: () => object = () => ({}),
 ): Promise<void> {
   using interrupts = new Interrupts()
   try {
     const result = wantsTerminal(flags)
       ? await withTerminal(flags, start, interrupts)
       : await withPipes(flags, start, interrupts)
-    if (flags.json) await printJson(resultJson(result))
+    if (flags.json) await printJson({ ...resultJson(result), ...more() })
     else explain(result)
     process.exitCode = interrupts.exitCode ?? exitCodeOf(result)
   } catch (error) {

@@ -20,7 +20,7 @@ export const serverMain = (): string => fileURLToPath(import.meta.resolve('@cais
  */
 export const serveArguments = (flags: readonly string[]): string[] => [
   '--max-semi-space-size=1',
-  '--initial-old-space-size=64',
+  '--initial-old-space-size=96',
   serverMain(),
   'serve',
   ...flags,

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Client } from 'caisson'
 import type { Command } from 'commander'
 import { EXIT, LocalFailure, UsageError } from './failure.ts'
+import { quote } from './quote.ts'
 import { note, printJson, printLine } from './stdio.ts'
 
 /** Where the SSH server of a Caisson server is reached, and the options that make OpenSSH trust it and nothing else. */
@@ -128,7 +129,3 @@ async function run(program: string, args: string[]): Promise<number> {
     })
   })
 }
-
-/** A word as a POSIX shell reads it. */
-const quote = (word: string): string =>
-  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`

@@ -95,6 +95,18 @@ export const VERBS: readonly Verb[] = [
     load: () => import('./commands/env.ts'),
   },
   {
+    name: 'network',
+    aliases: ['net'],
+    summary: 'show and change what a sandbox may reach, and what was refused',
+    load: () => import('./commands/network.ts'),
+  },
+  {
+    name: 'port',
+    aliases: ['ports'],
+    summary: 'expose ports of a sandbox, and make links to them',
+    load: () => import('./commands/port.ts'),
+  },
+  {
     name: 'events',
     aliases: ['event'],
     summary: 'list what happened to a sandbox',

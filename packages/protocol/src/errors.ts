@@ -172,6 +172,18 @@ export const ERRORS = {
     message: (d) =>
       `Nothing answers on port ${d.port} in sandbox ${d.sandbox}: ${d.reason}. Start a program that listens on it.`,
   }),
+  port_not_exposed: row<{ sandbox: string; port: number }>({
+    status: 404,
+    retry: false,
+    message: (d) =>
+      `Port ${d.port} of sandbox ${d.sandbox} is not exposed. "caisson port add ${d.sandbox} ${d.port}" exposes it.`,
+  }),
+  port_denied: row<{ sandbox: string; port: number }>({
+    status: 401,
+    retry: false,
+    message: (d) =>
+      `Port ${d.port} of sandbox ${d.sandbox} is private and no valid token was given. "caisson port link" makes a link; programs send its token as the header caisson-port-token.`,
+  }),
   ssh_key_not_found: row<{ key: string }>({
     status: 404,
     retry: false,

@@ -55,6 +55,9 @@ const REPEATABLE = new Set<OperationName>([
   'stopJob',
   'updateEnvironment',
   'resizeExecution',
+  'setNetwork',
+  'exposePort',
+  'linkPort',
 ])
 
 /** Milliseconds before each new try of a request whose repetition changes nothing. */

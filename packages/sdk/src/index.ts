@@ -7,13 +7,21 @@ export { type ErrorCode, SandboxError } from '@caisson/protocol/errors'
 export type {
   ApiKey,
   CreateSandbox,
+  Destination,
   Event as SandboxEvent,
   Execution as ExecutionInfo,
   ExecutionEnding,
+  ExposedPort,
   FileChange,
   FileInfo,
   Job as JobInfo,
   JobStatus,
+  Network as NetworkInfo,
+  NetworkAsked,
+  NetworkExplanation,
+  NetworkLogEntry,
+  NetworkRules,
+  NetworkState,
   Runtime,
   Sandbox as SandboxInfo,
   ServerInfo,
@@ -46,7 +54,9 @@ export {
 export type { OutputChunk } from './follow.ts'
 export { getSandbox } from './get-sandbox.ts'
 export { Job, type JobOptions, Jobs } from './jobs.ts'
+export { SandboxNetwork } from './network.ts'
 export type { OutputOptions } from './output.ts'
+export { type PortLink, Ports } from './ports.ts'
 export { ExecFailed, ExecResult, type ResourcesGranted } from './result.ts'
 export { type RunOptions, run } from './run.ts'
 export {

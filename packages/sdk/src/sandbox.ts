@@ -13,6 +13,8 @@ import { Execution } from './execution.ts'
 import { Files } from './files.ts'
 import type { From } from './follow.ts'
 import { Jobs } from './jobs.ts'
+import { SandboxNetwork } from './network.ts'
+import { Ports } from './ports.ts'
 import type { ExecResult } from './result.ts'
 import { type OpenTerminal, Terminal } from './terminal.ts'
 import { Variables } from './variables.ts'
@@ -47,6 +49,10 @@ export class Sandbox implements AsyncDisposable {
   readonly jobs: Jobs
   /** The environment of later commands. */
   readonly env: Variables
+  /** What it may reach. */
+  readonly network: SandboxNetwork
+  /** By which ports it is reached. */
+  readonly ports: Ports
   readonly client: Client
   #owned: boolean
 
@@ -57,6 +63,8 @@ export class Sandbox implements AsyncDisposable {
     this.files = new Files(client, info.id)
     this.jobs = new Jobs(client, info.id, () => this.info.resources.granted)
     this.env = new Variables(client, info.id)
+    this.network = new SandboxNetwork(client, info.id)
+    this.ports = new Ports(client, info.id)
   }
 
   /**
@@ -226,6 +234,30 @@ export class Sandbox implements AsyncDisposable {
    */
   usage(options: CallOptions = {}): Promise<Usage> {
     return this.client.call('getUsage', { id: this.id }, options)
+  }
+
+  /**
+   * The address of an exposed port. One that is private answers to it with a token: `ports.link()` makes them.
+   *
+   * @example
+   * ```ts
+   * import { Sandbox, SandboxError } from 'caisson'
+   *
+   * await using sandbox = await Sandbox.create({ ports: [3000] })
+   * try {
+   *   console.log(await sandbox.url(3001))
+   * } catch (error) {
+   *   if (SandboxError.is(error, 'port_not_exposed')) await sandbox.ports.expose(3001)
+   * }
+   * ```
+   * @throws SandboxError `port_not_exposed`; `not_supported` when the server listens on no TCP port
+   */
+  async url(port: number, options: CallOptions = {}): Promise<string> {
+    const exposed = (await this.ports.list(options)).find((each) => each.port === port)
+    if (!exposed) throw new SandboxError('port_not_exposed', { sandbox: this.id, port })
+    if (exposed.url !== null) return exposed.url
+    const reason = 'the server listens on no TCP port; start it with "caisson serve --listen <host:port>"'
+    throw new SandboxError('not_supported', { what: `An address for port ${port}`, reason })
   }
 
   /** Changes description, metadata, idle timeout, or the time that is left. */

@@ -3,10 +3,19 @@ import { homedir } from 'node:os'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { SandboxError } from '@caisson/protocol/errors'
 import { z } from 'zod'
+import { addressList } from './address-list.ts'
 import { FAILPOINTS } from './failpoint.ts'
 
 const root = resolve(import.meta.dirname, '../../..')
 const native = join(root, 'native/build')
+
+function areAddresses(entries: string[], context: z.RefinementCtx): void {
+  try {
+    addressList(entries)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+  }
+}
 
 /** Everything that can be set. This is the only file that reads the environment. */
 const Config = z.strictObject({
@@ -14,13 +23,30 @@ const Config = z.strictObject({
   dataDir: z.string(),
   /** Built images; several data directories may share them. */
   imagesDir: z.string(),
-  /** `host:port` of the TCP listener, which asks for API keys; null: the unix socket only. */
+  /** `host:port` of the TCP listener, which asks for API keys; null: the unix socket only. A port that is taken is no failure when it is the default. */
   listen: z.string().nullable(),
   /** `host:port` of the SSH server; null: off. A port that is taken is no failure when `sshListen` is the default. */
   sshListen: z.string().nullable(),
   /** Address under which clients reach the TCP listener, for links; null: as it listens. */
-  publicUrl: z.url().nullable(),
-  /** Host names beside localhost that requests over TCP may name. */
+  publicUrl: z.url({ protocol: /^https?$/ }).nullable(),
+  /** Sandboxes' exposed ports are `<port>-<id>.<previewDomain>`. */
+  previewDomain: z
+    .string()
+    .toLowerCase()
+    .regex(/^[a-z0-9-]+(\.[a-z0-9-]+)*$/, 'must be a domain name such as preview.example.com'),
+  /** Certificate chain and key (PEM files) with which the TCP listener speaks TLS; null: plain HTTP. */
+  tls: z.strictObject({ cert: z.string(), key: z.string() }).nullable(),
+  /** Addresses and ranges of reverse proxies whose X-Forwarded headers are believed. */
+  trustedProxies: z.array(z.string()).superRefine(areAddresses),
+  network: z.strictObject({
+    /** Private ranges (CIDR) that rules of a sandbox may open. */
+    permit: z.array(z.string()),
+    /** Name servers, `address` or `address:port`; empty: those of this host. */
+    dns: z.array(z.string()),
+    /** Connections of one sandbox at once when it asks for no number. */
+    connections: z.int().min(1).max(65_535),
+  }),
+  /** Host names beside localhost and that of `publicUrl` that requests over TCP may name. */
   allowedHosts: z.array(z.string()),
   /** Origins of web pages that may call the API over TCP. */
   allowedOrigins: z.array(z.string()),
@@ -54,6 +80,9 @@ const Config = z.strictObject({
 })
 export type Config = Readonly<z.infer<typeof Config>>
 
+/** Where the API and the exposed ports listen unless it is told otherwise; requests need a key. */
+export const DEFAULT_LISTEN = '127.0.0.1:4700'
+
 /** Where the SSH server listens unless it is told otherwise; only keys that were added get in. */
 export const DEFAULT_SSH = '127.0.0.1:2222'
 
@@ -72,6 +101,7 @@ export function loadConfig(flags: Partial<Config> = {}, environment: Environment
   }
   if (merged.driver === 'local' && merged.storage === 'overlay') merged.storage = 'copy'
   if (String(merged.sshListen) === 'off') merged.sshListen = null
+  if (String(merged.listen) === 'off') merged.listen = null
   if (merged.driver === 'memory') merged.storage = 'memory'
   merged.crun = findProgram(String(merged.crun), environment.PATH ?? '')
   const parsed = Config.safeParse(merged)
@@ -88,6 +118,8 @@ export function loadConfig(flags: Partial<Config> = {}, environment: Environment
       },
     )
   }
+  const { allowedHosts, publicUrl } = parsed.data
+  if (publicUrl !== null) allowedHosts.push(new URL(publicUrl).hostname)
   return Object.freeze(parsed.data)
 }
 
@@ -107,9 +139,13 @@ function defaults(dataDir: string): Config {
   return {
     dataDir,
     imagesDir: join(dataDir, 'images'),
-    listen: null,
+    listen: DEFAULT_LISTEN,
     sshListen: DEFAULT_SSH,
     publicUrl: null,
+    previewDomain: 'localhost',
+    tls: null,
+    trustedProxies: [],
+    network: { permit: [], dns: [], connections: 4096 },
     allowedHosts: [],
     allowedOrigins: [],
     driver: 'oci',
@@ -134,12 +170,16 @@ function defaults(dataDir: string): Config {
 function readEnvironment(
   environment: Environment,
 ): Partial<Record<keyof Config, unknown>> & { dataDir?: string } {
-  const names: Partial<Record<keyof Config, string>> = {
+  const names: Partial<Record<keyof Config | 'tlsCert' | 'tlsKey', string>> = {
     dataDir: 'CAISSON_DATA_DIR',
     imagesDir: 'CAISSON_IMAGES_DIR',
     listen: 'CAISSON_LISTEN',
     sshListen: 'CAISSON_SSH_LISTEN',
     publicUrl: 'CAISSON_PUBLIC_URL',
+    previewDomain: 'CAISSON_PREVIEW_DOMAIN',
+    tlsCert: 'CAISSON_TLS_CERT',
+    tlsKey: 'CAISSON_TLS_KEY',
+    trustedProxies: 'CAISSON_TRUSTED_PROXIES',
     driver: 'CAISSON_DRIVER',
     storage: 'CAISSON_STORAGE',
     crun: 'CAISSON_CRUN',
@@ -151,7 +191,12 @@ function readEnvironment(
     const value = environment[name]
     if (value !== undefined && value !== '') found[key] = value
   }
-  return found
+  const { tlsCert, tlsKey, trustedProxies, ...plain } = found
+  return {
+    ...plain,
+    ...((tlsCert ?? tlsKey) !== undefined && { tls: { cert: tlsCert, key: tlsKey } }),
+    ...(trustedProxies !== undefined && { trustedProxies: trustedProxies.split(/[\s,]+/).filter(Boolean) }),
+  }
 }
 
 function readFile(path: string): Record<string, unknown> {

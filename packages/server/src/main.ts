@@ -1,10 +1,11 @@
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { SandboxError } from '@caisson/protocol/errors'
 import { type Config, loadConfig } from './config.ts'
 import { createLog } from './log.ts'
 
 const USAGE =
-  'usage: main.ts serve|doctor|config [--data-dir DIR] [--listen HOST:PORT] [--ssh-listen HOST:PORT|off] [--driver NAME] [--storage NAME] [--log-level LEVEL]'
+  'usage: main.ts serve|doctor|config [--data-dir DIR] [--listen HOST:PORT|off] [--public-url URL] [--preview-domain NAME] [--tls-cert FILE --tls-key FILE] [--ssh-listen HOST:PORT|off] [--driver NAME] [--storage NAME] [--log-level LEVEL]'
 
 /** The process behind `caisson serve`, `doctor` and `config`. Exit codes: 0 done, 1 failed, 2 wrong usage. */
 async function main(argv: string[]): Promise<number> {
@@ -32,6 +33,10 @@ function parse(argv: string[]): { command: string; flags: Partial<Config> } {
     options: {
       'data-dir': { type: 'string' },
       listen: { type: 'string' },
+      'public-url': { type: 'string' },
+      'preview-domain': { type: 'string' },
+      'tls-cert': { type: 'string' },
+      'tls-key': { type: 'string' },
       'ssh-listen': { type: 'string' },
       driver: { type: 'string' },
       storage: { type: 'string' },
@@ -40,9 +45,15 @@ function parse(argv: string[]): { command: string; flags: Partial<Config> } {
   })
   const command = positionals[0] ?? ''
   if (!['serve', 'doctor', 'config'].includes(command) || positionals.length > 1) throw new TypeError(USAGE)
+  const { 'tls-cert': cert, 'tls-key': key } = values
+  if ((cert === undefined) !== (key === undefined))
+    throw new TypeError('--tls-cert and --tls-key go together')
   const named = {
     dataDir: values['data-dir'],
     listen: values.listen,
+    publicUrl: values['public-url'],
+    previewDomain: values['preview-domain'],
+    tls: cert && { cert: resolve(cert), key: resolve(key as string) },
     sshListen: values['ssh-listen'],
     driver: values.driver,
     storage: values.storage,

@@ -5,16 +5,23 @@ import { join } from 'node:path'
 import { formatAddress } from './address.ts'
 import { createApi } from './api/app.ts'
 import type { Readiness } from './api/service.ts'
+import { openTcp } from './api/tcp-door.ts'
 import { type Config, DEFAULT_SSH } from './config.ts'
 import { runDoctor } from './doctor/index.ts'
 import { createFailpoints } from './failpoint.ts'
 import type { Log } from './log.ts'
 import { createMetrics } from './metrics.ts'
 import { openParts } from './parts.ts'
+import { Previews } from './proxy/index.ts'
+import type { Driver } from './runtime/driver.ts'
 import type { Context } from './sandboxes/context.ts'
 import { watchAgents } from './sandboxes/heartbeat.ts'
 import { createUseCases } from './sandboxes/index.ts'
 import { meterUsage } from './sandboxes/metering.ts'
+import { SandboxNetworks } from './sandboxes/network/index.ts'
+import { doorsOf } from './sandboxes/network/open-doors.ts'
+import { watchPackets } from './sandboxes/network/packets.ts'
+import { tendNetworks } from './sandboxes/network/tend.ts'
 import { purgeHourly } from './sandboxes/purge.ts'
 import { Reaper } from './sandboxes/reaper.ts'
 import { reconcile } from './sandboxes/reconcile.ts'
@@ -26,6 +33,7 @@ import { OutputLogs } from './state/output-log.ts'
 import { loadSecret } from './state/secret.ts'
 import { openSqliteStore } from './state/sqlite/index.ts'
 import { lockDataDirectory } from './state/sqlite/lock.ts'
+import type { Store } from './state/store.ts'
 import { Undo } from './undo.ts'
 import { VERSION } from './version.ts'
 
@@ -49,6 +57,8 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   undo.add(() => store.close())
   const parts = await openParts(config, log, undo)
 
+  const networks = openNetworks(config, log, store, parts.driver, undo)
+
   let reaper: Reaper | undefined
   const context: Context = {
     config,
@@ -58,6 +68,7 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     outputs: new OutputLogs(join(config.dataDir, 'executions')),
     host: { memoryBytes: totalmem(), cpus: availableParallelism() },
     failpoint: createFailpoints(config.failpoint),
+    networks,
     live: new Map(),
     idBases: new Set(),
     joined: new Map(),
@@ -71,14 +82,18 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   reaper = new Reaper(context)
   undo.add(() => reaper.stop())
   undo.add(watchEnds(context))
+  undo.add(watchPackets(context))
 
   let readiness: Readiness = { ready: false, reason: 'sandboxes of the last server are being found again' }
   const stopped = Promise.withResolvers<void>()
   const useCases = createUseCases(context)
+  const metrics = createMetrics(() => useCases.gauges())
+  const { previewDomain: domain, trustedProxies } = config
   const api = await createApi({
     useCases,
     log,
-    metrics: createMetrics(() => useCases.gauges()),
+    metrics,
+    beside: new Previews({ useCases, log, metrics, domain, trustedProxies }),
     version: VERSION,
     doctor: () => runDoctor(config),
     stop: () => void stop(),
@@ -91,16 +106,17 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   undo.add(purgeHourly(context))
   undo.add(watchAgents(context))
   undo.add(meterUsage(context))
+  undo.add(tendNetworks(context))
   await api.listeners.listenUnix(join(config.dataDir, 'run/api.sock'))
-  const address = config.listen === null ? null : await api.listeners.listenTcp(config.listen)
-  if (address !== null) context.doors.url = config.publicUrl ?? `http://${formatAddress(address)}`
+  const tcp = await openTcp(api.listeners, config, log)
+  context.doors.url = tcp?.url ?? null
   context.doors.ssh = await openSsh(context, useCases, undo)
   readiness = { ready: true }
   log.info(
     {
       dataDir: config.dataDir,
       driver: context.driver.name,
-      listen: address,
+      listen: context.doors.url,
       ssh: context.doors.ssh && formatAddress(context.doors.ssh),
       sandboxes: context.live.size,
     },
@@ -116,7 +132,22 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     await shutdown[Symbol.asyncDispose]().then(stopped.resolve, stopped.reject)
     log.info('stopped')
   }
-  return { stop, stopped: stopped.promise, address }
+  return { stop, stopped: stopped.promise, address: tcp?.address ?? null }
+}
+
+/** Nothing is opened before a sandbox needs it. */
+function openNetworks(
+  config: Config,
+  log: Log,
+  store: Store,
+  driver: Driver,
+  undo: Undo,
+): SandboxNetworks | null {
+  const hand = driver.network
+  if (hand === undefined) return null
+  const networks = new SandboxNetworks({ config, log, store, hand, openDoors: doorsOf(config, log) })
+  undo.add(() => networks.close())
+  return networks
 }
 
 /** Nobody asked for the default address, so that another server's having it is no reason not to start. */

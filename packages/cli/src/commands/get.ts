@@ -1,6 +1,8 @@
 import type { SandboxInfo } from 'caisson'
 import { Command } from 'commander'
 import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
+import { networkText } from '../network-text.ts'
+import { portLines } from '../ports.ts'
 import { printJson, printLine } from '../stdio.ts'
 import { ago, bytes, facts, span } from '../table.ts'
 
@@ -10,7 +12,9 @@ Examples:
   caisson get sbx_abc123 --json`
 
 export function build(): Command {
-  const command = new Command('get').description('Show a sandbox: status, times, limits, executions.')
+  const command = new Command('get').description(
+    'Show a sandbox: status, times, limits, network, ports, executions.',
+  )
   return withConnection(command.argument('<sandbox>', 'id or name'))
     .addHelpText('after', HELP)
     .action(async (id: string, flags: ConnectionOptions & { json?: boolean }) => {
@@ -37,7 +41,8 @@ export function describe(sandbox: SandboxInfo): string {
     ['runtime', sandbox.runtime],
     ['limits', limits.join(', ')],
     ['isolation', sandbox.isolation.description],
-    ['network', sandbox.network.mode],
+    ['network', networkText(sandbox.network)],
+    ...portLines(sandbox).map((line) => ['port', line] as const),
     ['executions', String(sandbox.executionCount)],
     ['created', `${sandbox.createdAt} (${ago(sandbox.createdAt)} ago)`],
     ['last active', `${sandbox.lastActiveAt} (${ago(sandbox.lastActiveAt)} ago)`],

@@ -40,7 +40,10 @@ export function build(): Command {
       if (json) return printJson(page)
       if (page.sandboxes.length === 0) return note('no sandboxes')
       await printLine(
-        table(['ID', 'NAME', 'STATUS', 'MODE', 'RUNTIME', 'RUNS', 'AGE'], page.sandboxes.map(row)),
+        table(
+          ['ID', 'NAME', 'STATUS', 'MODE', 'RUNTIME', 'NETWORK', 'PORTS', 'RUNS', 'AGE'],
+          page.sandboxes.map(row),
+        ),
       )
       const first = query.offset ?? 0
       if (page.total > first + page.sandboxes.length)
@@ -54,6 +57,8 @@ const row = (sandbox: SandboxInfo): string[] => [
   sandbox.status,
   sandbox.mode,
   sandbox.runtime,
+  sandbox.network.mode,
+  sandbox.ports.map(({ port }) => port).join(',') || '-',
   String(sandbox.executionCount),
   ago(sandbox.createdAt),
 ]

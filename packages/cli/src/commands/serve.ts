@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { constants } from 'node:os'
+import { resolve } from 'node:path'
 import { localDataDir } from 'caisson'
 import { Command, Option } from 'commander'
 import { EXIT } from '../failure.ts'
@@ -7,18 +8,25 @@ import { serveArguments, startInBackground } from '../server-process.ts'
 import { printJson, printLine } from '../stdio.ts'
 
 const HELP = `
-Without --listen it answers at a unix socket of the data directory, which only its owner can open. With --listen every
-request needs a key: "caisson keys create" makes one. Sandboxes go on when the server stops; the next one finds them.
+It answers at a unix socket of the data directory, which only its owner can open, and over TCP at 127.0.0.1:4700 unless
+--listen says otherwise. Over TCP every request to the API needs a key ("caisson keys create" makes one), and exposed
+ports of sandboxes are at <port>-<id>.localhost. Sandboxes go on when the server stops; the next one finds them.
 
 Examples:
   caisson serve                               in the foreground, Ctrl-C stops it
   caisson serve --background
-  caisson serve --listen 127.0.0.1:7330`
+  caisson serve --listen off                  the unix socket alone
+  caisson serve --listen 0.0.0.0:443 --tls-cert fullchain.pem --tls-key privkey.pem \\
+    --public-url https://box.example.com --preview-domain box.example.com`
 
 interface Flags {
   background?: boolean
   dataDir?: string
   listen?: string
+  publicUrl?: string
+  previewDomain?: string
+  tlsCert?: string
+  tlsKey?: string
   sshListen?: string
   driver?: string
   storage?: string
@@ -32,7 +40,11 @@ export function build(): Command {
     .description('Run the server.')
     .option('--background', 'return when it is ready; its log is server.log in the data directory')
     .option('--data-dir <dir>', 'where everything is kept (or CAISSON_DATA_DIR)')
-    .option('--listen <host:port>', 'also answer over TCP, to those with a key')
+    .option('--listen <host:port|off>', 'where the API and exposed ports are reached over TCP')
+    .option('--public-url <url>', 'how clients reach that, such as through a reverse proxy')
+    .option('--preview-domain <name>', 'exposed ports are <port>-<id>.<name>; default: localhost')
+    .option('--tls-cert <file>', 'certificate chain in PEM: speak TLS over TCP')
+    .option('--tls-key <file>', 'its key in PEM')
     .option('--ssh-listen <host:port|off>', 'where SSH comes in')
     .addOption(new Option('--driver <name>', 'how sandboxes run').choices(['oci', 'local', 'memory']))
     .addOption(
@@ -69,7 +81,13 @@ async function foreground(flags: Flags): Promise<void> {
   })
 }
 
-const serverFlags = ({ listen, sshListen, driver, storage, logLevel }: Flags): string[] =>
-  Object.entries({ listen, 'ssh-listen': sshListen, driver, storage, 'log-level': logLevel }).flatMap(
-    ([name, value]) => (value === undefined ? [] : [`--${name}`, value]),
+/** Every flag of the server itself; ours only say how it is started. */
+const serverFlags = ({ background: _b, dataDir: _d, quiet: _q, json: _j, ...flags }: Flags): string[] => {
+  // It may be started in another directory.
+  const files = { tlsCert: absolute(flags.tlsCert), tlsKey: absolute(flags.tlsKey) }
+  return Object.entries({ ...flags, ...files }).flatMap(([name, value]) =>
+    value === undefined ? [] : [`--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`, value],
   )
+}
+
+const absolute = (file: string | undefined) => (file === undefined ? undefined : resolve(file))

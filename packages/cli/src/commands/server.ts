@@ -18,7 +18,9 @@ type Flags = ConnectionOptions & { json?: boolean }
 
 export function build(): Command {
   const command = new Command('server').description('Ask for the server, or stop it. Neither starts one.')
-  const status = new Command('status').description('what it is and which isolation is active')
+  const status = new Command('status').description(
+    'what it is, where it listens and which isolation is active',
+  )
   const stop = new Command('stop').description('stop it, and wait until it has stopped')
   withConnection(status).action(showStatus)
   withConnection(stop).action(stopServer)
@@ -33,6 +35,8 @@ async function showStatus(flags: Flags): Promise<void> {
     facts([
       ['version', server.version],
       ['address', client.url],
+      ['API and ports', server.url ?? 'not over TCP: "caisson serve --listen <host:port>" opens it'],
+      ['SSH', server.ssh ? `${server.ssh.host}:${server.ssh.port}, ${server.ssh.fingerprint}` : 'off'],
       ['driver', `${server.driver}, storage ${server.storage}`],
       ['isolation', server.isolation],
       ['sandboxes', String(server.sandboxes)],

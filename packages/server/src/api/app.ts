@@ -7,7 +7,7 @@ import type { UseCases } from '../sandboxes/use-cases.ts'
 import { Access } from './access.ts'
 import { allowOrigin, answerPreflight, isPreflight } from './cors.ts'
 import { drain, shorten, toSandboxError } from './errors.ts'
-import { Listeners } from './listeners.ts'
+import { type Beside, Listeners } from './listeners.ts'
 import { type Readiness, registerService } from './service.ts'
 import { createHandlers } from './v1/handlers.ts'
 import { registerOperations } from './v1/routes.ts'
@@ -33,6 +33,8 @@ export interface ApiOptions {
   allowedHosts?: readonly string[]
   /** Origins of web pages that may call the API, such as `https://console.example`. */
   allowedOrigins?: readonly string[]
+  /** Served on the same TCP port. */
+  beside?: Beside
   /** Check answers against their schemas too: for tests and development. */
   checkAnswers?: boolean
 }
@@ -61,7 +63,7 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   await registerOperations(app, { handlers, access, metrics, log, checkAnswers })
   await app.ready()
   const sockets = new ExecutionSockets({ useCases, access, metrics })
-  const listeners = new Listeners(app, sockets, access)
+  const listeners = new Listeners(app, sockets, access, options.beside)
   return {
     app,
     listeners,

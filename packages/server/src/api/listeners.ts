@@ -1,9 +1,19 @@
-import { createServer, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { FastifyInstance } from 'fastify'
 import { parseAddress } from '../address.ts'
 import type { Access } from './access.ts'
+import type { Certificate } from './certificate.ts'
 import { invalid } from './errors.ts'
 import { answerRaw } from './raw-answer.ts'
 import { bindUnix } from './unix-socket.ts'
@@ -11,6 +21,11 @@ import type { ExecutionSockets } from './v1/websocket.ts'
 
 /** Milliseconds that requests have to finish when the server stops. */
 const GRACE = 1000
+
+/** Connections over TCP at once; those beyond are closed, so that strangers leave descriptors to the server itself. */
+const MAX_CONNECTIONS = 8192
+/** Milliseconds of silence after which the kernel asks whether a client is still there. */
+const PROBE_AFTER = 60_000
 
 const OPTIONS: ServerOptions = {
   insecureHTTPParser: false,
@@ -26,17 +41,29 @@ const OPTIONS: ServerOptions = {
   shouldUpgradeCallback: (request) => request.headers.upgrade?.toLowerCase() === 'websocket',
 }
 
+/** What is served beside the API on the same TCP port; a request is the one's or the other's, never both's. */
+export interface Beside {
+  /** Whether a request is not for the API. */
+  takes(request: IncomingMessage): boolean
+  request(request: IncomingMessage, response: ServerResponse): void
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  close(): void
+}
+
 /** The sockets on which the API is reached. */
 export class Listeners {
   readonly #app: FastifyInstance
   readonly #sockets: ExecutionSockets
   readonly #access: Access
+  readonly #beside: Beside | undefined
   readonly #servers: Server[] = []
+  readonly #undo: (() => void)[] = []
 
-  constructor(app: FastifyInstance, sockets: ExecutionSockets, access: Access) {
+  constructor(app: FastifyInstance, sockets: ExecutionSockets, access: Access, beside?: Beside) {
     this.#app = app
     this.#sockets = sockets
     this.#access = access
+    this.#beside = beside
   }
 
   /**
@@ -44,20 +71,24 @@ export class Listeners {
    * @throws SandboxError `host_not_ready` when another server answers there, or the path can not be used
    */
   async listenUnix(path: string): Promise<void> {
-    const server = this.#createServer()
+    const server = this.#serve(createServer(OPTIONS))
     server.prependListener('connection', (socket: Socket) => this.#access.trust(socket))
     await bindUnix(server, path)
     this.#servers.push(server)
   }
 
   /**
-   * Listens on TCP; every request needs an API key.
+   * Listens on TCP; every request to the API needs a key.
    * @param address `host:port`, `[ipv6]:port`, or a port of 127.0.0.1; port 0 takes a free one.
+   * @param certificate with which to speak TLS; without, plain HTTP
    * @throws SandboxError `host_not_ready` when the address is taken or not of this host
    */
-  async listenTcp(address: string): Promise<{ host: string; port: number }> {
+  async listenTcp(address: string, certificate?: Certificate): Promise<{ host: string; port: number }> {
     const { host, port } = parseAddress(address)
-    const server = this.#createServer()
+    const options = { ...OPTIONS, keepAlive: true, keepAliveInitialDelay: PROBE_AFTER }
+    const bare = certificate ? createTlsServer({ ...options, ...certificate.pair }) : createServer(options)
+    const server = this.#serve(bare, this.#beside)
+    server.maxConnections = MAX_CONNECTIONS
     try {
       await new Promise<void>((resolve, reject) => {
         server.once('error', reject)
@@ -67,12 +98,15 @@ export class Listeners {
       throw notListening(address, cause)
     }
     this.#servers.push(server)
+    if (certificate !== undefined) this.#undo.push(certificate.renew(bare as TlsServer))
     this.#access.listensOn(host)
     return { host, port: (server.address() as AddressInfo).port }
   }
 
   async close(): Promise<void> {
+    for (const undo of this.#undo.splice(0)) undo()
     this.#sockets.close()
+    this.#beside?.close()
     const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)))
     const timer = setTimeout(() => {
       for (const server of this.#servers) server.closeAllConnections()
@@ -81,10 +115,22 @@ export class Listeners {
     clearTimeout(timer)
   }
 
-  #createServer(): Server {
-    const server = createServer(OPTIONS, this.#app.routing)
-    server.on('checkContinue', this.#app.routing)
-    server.on('upgrade', (request, socket, head) => void this.#sockets.upgrade(request, socket, head))
+  #serve(server: Server, beside?: Beside): Server {
+    const answer: RequestListener = (request, response) => {
+      if (beside?.takes(request)) beside.request(request, response)
+      else this.#app.routing(request, response)
+    }
+    server.on('request', answer)
+    server.on('checkContinue', answer)
+    server.on('upgrade', (request, socket, head) => {
+      if (beside?.takes(request)) beside.upgrade(request, socket, head)
+      else void this.#sockets.upgrade(request, socket, head)
+    })
+    // This is no proxy to anywhere else.
+    server.on('connect', (_request, socket) => {
+      socket.on('error', () => socket.destroy())
+      answerRaw(socket, invalid('', 'CONNECT is not served'))
+    })
     server.on('clientError', refuseBytes)
     return server
   }

@@ -11,6 +11,14 @@ export const EVENT_TYPES = [
   'update',
   /** Variables were set or deleted: `set`, `deleted`, names only. */
   'env',
+  /** Its rules were replaced: the new ones. */
+  'network',
+  /** Something was refused: an entry of the network log. */
+  'network:refused',
+  /** So much is refused that no more is told. */
+  'network:silenced',
+  /** Its exposed ports changed: the new list. */
+  'ports',
   'job:started',
   'job:ended',
   /** Its agent does not answer: `reason`. */

@@ -1,4 +1,5 @@
 import type { Ending, ExecutionEnding, Sandbox, Scope } from '@caisson/protocol/resources'
+import type { NetworkRecord } from './network/types.ts'
 
 /** What the server remembers. All times are milliseconds since the epoch. */
 export interface SandboxRecord {
@@ -17,6 +18,14 @@ export interface SandboxRecord {
   driver: string
   storage: string
   idBase: number
+  /** null: no network. */
+  network: NetworkRecord | null
+  /** Digest of what the kernel was told of these rules last; null: nothing, or nobody knows. */
+  rulesDigest: string | null
+  /** Exposed ports, ascending. `since`: when it was exposed; links made before open it no more. */
+  ports: { port: number; access: 'public' | 'private'; since: number }[]
+  /** Bytes sent and received through interfaces that it has no longer; the kernel counts those of the present one. */
+  trafficBefore: { up: number; down: number }
   idleTimeoutMs: number | null
   /** Absolute end of life. */
   expiresAt: number | null
@@ -101,6 +110,22 @@ export interface UsageRecord {
   cpuUsec: number
   memoryByteSec: number
   egressBytes: number
+}
+
+/** What a sandbox has connected to, summed up by destination. */
+export interface DestinationRecord {
+  sandboxId: string
+  /** '' when it is not known. */
+  name: string
+  address: string
+  /** 0 where the protocol has none. */
+  port: number
+  protocol: 'tcp' | 'udp' | 'icmp' | 'other'
+  connections: number
+  uploadedBytes: number | null
+  downloadedBytes: number | null
+  firstAt: number
+  lastAt: number
 }
 
 export interface SshKeyRecord {

@@ -51,8 +51,6 @@ test('refuses a limit that nothing enforces, and tells the whole host where none
 })
 
 test.each([
-  [{ network: true }, 'network'],
-  [{ ports: [80] }, 'ports'],
   [{ snapshot: 'snp_1' }, 'snapshot'],
   [{ dependencies: ['vim'] }, 'dependencies'],
   [{ packages: ['left-pad'] }, 'packages'],
@@ -65,5 +63,5 @@ test.each([
 
 test('asking for nothing is no refusal', () => {
   refuseLater({})
-  refuseLater({ network: false, ports: [], dependencies: [], packages: [], scopes: [] })
+  refuseLater({ dependencies: [], packages: [], scopes: [] })
 })

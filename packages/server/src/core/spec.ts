@@ -132,8 +132,6 @@ function resolveDisk(asked: string | undefined, quota: boolean): number | null {
 
 /** What this version cannot do, with the reason. Asking for it is refused, never ignored. */
 const LATER = {
-  network: 'this version runs sandboxes without a network',
-  ports: 'this version exposes no ports',
   snapshot: 'this version has no snapshots',
   dependencies: 'this version installs no Debian packages; install them in a runtime',
   packages: 'this version installs no packages; install them in a runtime or write them as files',
@@ -141,13 +139,13 @@ const LATER = {
 } as const satisfies Partial<Record<keyof CreateSandbox, string>>
 
 /**
- * Refuses options of abilities that are still to come. `false` and an empty list ask for nothing and pass.
+ * Refuses options of abilities that are still to come. An empty list asks for nothing and passes.
  * @throws SandboxError `not_supported`
  */
 export function refuseLater(input: Pick<CreateSandbox, keyof typeof LATER>): void {
   for (const [what, reason] of Object.entries(LATER)) {
     const value = input[what as keyof typeof LATER]
-    const asksNothing = value === undefined || value === false || (Array.isArray(value) && value.length === 0)
+    const asksNothing = value === undefined || (Array.isArray(value) && value.length === 0)
     if (!asksNothing) throw new SandboxError('not_supported', { what, reason })
   }
 }

@@ -1,7 +1,7 @@
 import { Event, Execution, Job, Sandbox } from '@caisson/protocol/resources'
 import { expect, test } from 'vitest'
 import type { ExecutionRecord, SandboxRecord } from './records.ts'
-import { jobStatus, toEvent, toExecution, toJob, toSandbox } from './view.ts'
+import { jobStatus, type Present, toEvent, toExecution, toJob, toSandbox } from './view.ts'
 
 const record: SandboxRecord = {
   id: 'sbx_1',
@@ -18,6 +18,18 @@ const record: SandboxRecord = {
   driver: 'oci',
   storage: 'overlay',
   idBase: 131_072,
+  network: {
+    default: 'deny',
+    allow: ['example.com'],
+    deny: [],
+    learn: false,
+    uploadBytesPerSecond: null,
+    downloadBytesPerSecond: null,
+    connections: null,
+  },
+  rulesDigest: 'canary-rules',
+  ports: [{ port: 3000, access: 'private', since: 1_700_000_000_000 }],
+  trafficBefore: { up: 1, down: 2 },
   idleTimeoutMs: 600_000,
   expiresAt: 1_700_000_100_000,
   projectId: null,
@@ -68,7 +80,12 @@ const execution: ExecutionRecord = {
   requestDigest: 'canary-digest',
 }
 
-const present = { busy: false, healthy: true, isolation: 'namespaces' }
+const present: Present = {
+  busy: false,
+  healthy: true,
+  isolation: 'namespaces',
+  ports: [{ port: 3000, access: 'private', url: null }],
+}
 
 test('a sandbox is shown in the shape of the API, and nothing beside it', () => {
   const shown = toSandbox(record, present)
@@ -79,6 +96,8 @@ test('a sandbox is shown in the shape of the API, and nothing beside it', () => 
     health: 'ok',
     expiresAt: '2023-11-14T22:15:00.000Z',
     endedAt: null,
+    network: { mode: 'rules', allow: ['example.com'] },
+    ports: present.ports,
   })
 })
 

@@ -1,4 +1,13 @@
-import type { Event, Execution, Job, JobStatus, Sandbox, Status } from '@caisson/protocol/resources'
+import type {
+  Event,
+  Execution,
+  ExposedPort,
+  Job,
+  JobStatus,
+  Sandbox,
+  Status,
+} from '@caisson/protocol/resources'
+import { showNetwork } from './network/rules.ts'
 import type { EventRecord, ExecutionRecord, SandboxRecord } from './records.ts'
 
 /** What a record does not tell about a sandbox: how it is now. */
@@ -9,6 +18,8 @@ export interface Present {
   healthy: boolean
   /** What stands between it and the host, for people. */
   isolation: string
+  /** Its exposed ports, and where they are reached. */
+  ports: ExposedPort[]
 }
 
 /** A sandbox as the API shows it. The environment stays inside: it may hold secrets. */
@@ -24,7 +35,8 @@ export function toSandbox(record: SandboxRecord, present: Present): Sandbox {
     metadata: record.metadata,
     resources: { asked: record.asked, granted: record.granted },
     isolation: { driver: record.driver, storage: record.storage, description: present.isolation },
-    network: { mode: 'none' },
+    network: showNetwork(record.network),
+    ports: present.ports,
     idleTimeoutMs: record.idleTimeoutMs,
     expiresAt: orNull(record.expiresAt),
     projectId: record.projectId,

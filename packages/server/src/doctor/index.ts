@@ -2,6 +2,8 @@ import type { DoctorReport } from '@caisson/protocol/resources'
 import type { Config } from '../config.ts'
 import { cgroups } from './cgroups.ts'
 import type { Finding } from './check.ts'
+import { firewall } from './firewall.ts'
+import { forwarding, forwarding6, otherFirewalls, previews } from './forwarding.ts'
 import { kernel, openFiles, overlay, userNamespaces } from './host.ts'
 import { agent, baseRuntime, btrfs, crun, dataDirectory, listener, seccomp } from './installation.ts'
 import { askLauncher, idmappedLayers, launcherAnswers } from './launcher.ts'
@@ -55,6 +57,12 @@ function rows(config: Config, data: Finding, signal?: AbortSignal): Row[] {
         row('idmapped-mounts', 'files that belong to no user of the host', oci, async () =>
           idmappedLayers(await abilities),
         ),
+        row('network', 'give sandboxes a network, and hold its rules', false, async () =>
+          firewall(config, await abilities, signal),
+        ),
+        row('forwarding', 'packets between sandboxes and the internet', false, forwarding),
+        row('forwarding-ipv6', 'IPv6 in sandboxes', false, forwarding6),
+        row('firewall', 'other firewalls let sandboxes pass', false, () => otherFirewalls(signal)),
       ]
     : []
   return [
@@ -74,6 +82,7 @@ function rows(config: Config, data: Finding, signal?: AbortSignal): Row[] {
     ),
     row('btrfs', 'disk quotas', false, () => btrfs(dataDir, signal)),
     row('listen', 'serve the API over TCP', false, () => listener(config.listen)),
+    row('previews', 'open exposed ports by name', false, () => previews(config)),
     row('open-files', 'many sandboxes at once', false, openFiles),
   ]
 }

@@ -77,7 +77,7 @@ class DialRequest extends Request<Duplex> {
   }
 
   protected override failed(error: Error): void {
-    this.#sender?.fail(error)
+    this.#sender?.fail(() => error)
     if (this.#socket === null) super.failed(error)
     else this.#socket.destroy(error)
   }

@@ -30,6 +30,8 @@ export class Execution implements GuestExecution, StreamHandler {
   readonly #signals: PromiseWithResolvers<void>[] = []
   #hasExited = false
   #hasClosed = false
+  /** Of the exit and the end of the output, those that are still to be told. */
+  #open = 2
 
   /** @param refused makes the error of a request that the agent refuses. */
   constructor(
@@ -130,7 +132,13 @@ export class Execution implements GuestExecution, StreamHandler {
   forget(): void {
     this.#send(FrameType.FORGET)
     this.#connection.release(this.#stream, true)
-    this.#settle(new SandboxError('execution_ended', { execution: this.id }))
+    // Most executions are forgotten when all is told: an error that nobody gets need not be made.
+    if (this.#open > 0 || this.#signals.length > 0) this.#settle(this.#endedError())
+    else this.#output.stop()
+  }
+
+  #endedError(): SandboxError {
+    return new SandboxError('execution_ended', { execution: this.id })
   }
 
   #send(type: FrameType, payload?: Uint8Array): void {
@@ -156,15 +164,21 @@ export class Execution implements GuestExecution, StreamHandler {
   #onExit(exit: GuestExit): void {
     if (this.#hasExited) throw new FrameError('An execution ended twice')
     this.#hasExited = true
-    this.#stdin.fail(new SandboxError('execution_ended', { execution: this.id }))
-    this.#output.after(() => this.#exited.resolve(exit))
+    this.#stdin.fail(() => this.#endedError())
+    this.#output.after(() => {
+      this.#exited.resolve(exit)
+      this.#open--
+    })
   }
 
   #onOutputClosed(total: number): void {
     if (this.#hasClosed) throw new FrameError('The output was closed twice')
     this.#output.finish(total)
     this.#hasClosed = true
-    this.#output.after(() => this.#outputClosed.resolve(total))
+    this.#output.after(() => {
+      this.#outputClosed.resolve(total)
+      this.#open--
+    })
   }
 
   #onError(failure: Failure): void {
@@ -181,7 +195,7 @@ export class Execution implements GuestExecution, StreamHandler {
   /** Everything that still waits fails. */
   #settle(error: unknown): void {
     this.#output.stop()
-    this.#stdin.fail(error as Error)
+    this.#stdin.fail(() => error as Error)
     this.#started.reject(error)
     this.#exited.reject(error)
     this.#outputClosed.reject(error)

@@ -14,7 +14,7 @@ export class WindowSender {
   readonly #what: string
   #sent: number
   #acknowledged: number
-  #failure: Error | null = null
+  #failure: (() => Error) | null = null
   #room: PromiseWithResolvers<void> | null = null
   #tail: Promise<unknown> = Promise.resolve()
 
@@ -58,8 +58,8 @@ export class WindowSender {
     this.#wake()
   }
 
-  /** Fails the sends that wait and those that come. */
-  fail(error: Error): void {
+  /** Fails the sends that wait and those that come. The error is made when one does: most streams end with none. */
+  fail(error: () => Error): void {
     this.#failure ??= error
     this.#wake()
   }
@@ -72,7 +72,7 @@ export class WindowSender {
         await abortable(wait, this.#what, signal)
         wait = this.#mustWait(wish)
       }
-      if (this.#failure !== null) throw this.#failure
+      if (this.#failure !== null) throw this.#failure()
       const free = LIMITS.WINDOW - (this.#sent - this.#acknowledged)
       const size = Math.min(wish, free)
       const head = encodeBulkHead(this.#type, this.#stream, this.#sent, size)
@@ -80,7 +80,7 @@ export class WindowSender {
       this.#sent += size
       at += size
     }
-    if (this.#failure !== null) throw this.#failure
+    if (this.#failure !== null) throw this.#failure()
   }
 
   #mustWait(wish: number): Promise<void> | undefined {

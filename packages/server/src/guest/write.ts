@@ -53,7 +53,7 @@ export class WriteRequest<T> extends Request<T> {
   protected override failed(error: Error): void {
     this.#ready.promise.catch(() => {})
     this.#ready.reject(error)
-    this.#sender?.fail(error)
+    this.#sender?.fail(() => error)
     super.failed(error)
   }
 

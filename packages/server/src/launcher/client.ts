@@ -1,8 +1,24 @@
 import { stat } from 'node:fs/promises'
+import { constants } from 'node:os'
 import { type Fields, fields } from '@caisson/protocol/frame-codec'
+import type { Packet, PacketRules, Pin, Plugged } from '../core/network/types.ts'
 import type { Limits, Stage } from '../core/plan.ts'
-import { type Answer, type LauncherConnection, LauncherLost } from './connection.ts'
-import { LAUNCHER_GENERATION, Message, RootKind, SandboxState, Tag } from './protocol.ts'
+import { type Answer, type LauncherConnection, LauncherError, LauncherLost } from './connection.ts'
+import {
+  decodeOwner,
+  decodePacket,
+  decodePlugged,
+  decodeTraffic,
+  encodePins,
+  encodePlug,
+  encodeRules,
+  encodeSettings,
+  type PlugSettings,
+  type RouterSettings,
+  type SocketOwner,
+  type Traffic,
+} from './network-codec.ts'
+import { LAUNCHER_GENERATION, LAUNCHER_LIMITS, Message, RootKind, SandboxState, Tag } from './protocol.ts'
 import { type LauncherProgram, startLauncher } from './start.ts'
 
 export { LauncherError, LauncherLost } from './connection.ts'
@@ -39,6 +55,7 @@ export interface Ability {
 }
 
 type EndedListener = (sandbox: LaunchedSandbox) => void
+type PacketListener = (packet: Packet) => void
 
 /**
  * The server's side of the launcher. Connects on first use, starts the launcher when none answers, and connects
@@ -48,6 +65,9 @@ export class Launcher {
   #program: LauncherProgram
   #connection: Promise<LauncherConnection> | null = null
   #listeners = new Set<EndedListener>()
+  #packetListeners = new Set<PacketListener>()
+  /** What the router was last told; null: this client has not asked for one. */
+  #routerSettings: RouterSettings | null = null
   /** Ends that the listeners have heard of, so that a reconnection tells only the ones missed. */
   #announced = new Set<string>()
   #closed = false
@@ -107,6 +127,68 @@ export class Launcher {
       const [name = '', state = '', detail = ''] = line.split('\t')
       return { name, ok: state === 'ok', detail }
     })
+  }
+
+  /** Makes the router unless it is there, and replaces its settings. @returns the uplink's addresses on the host. */
+  async network(settings: RouterSettings, signal?: AbortSignal): Promise<Plugged> {
+    const { ok } = await this.#request(Message.NETWORK, encodeSettings(settings), signal)
+    this.#routerSettings = settings
+    return decodePlugged(ok)
+  }
+
+  /** Gives a running sandbox its interface, which refuses everything; of one that has it, sets the limits. */
+  async plug(id: string, settings: PlugSettings, signal?: AbortSignal): Promise<Plugged> {
+    const payload = encodePlug(id, settings)
+    try {
+      return decodePlugged((await this.#request(Message.PLUG, payload, signal)).ok)
+    } catch (error) {
+      // A launcher that replaces one that ended with nothing plugged has no router yet.
+      const isMissing = error instanceof LauncherError && error.errno === constants.errno.ENOTCONN
+      if (!isMissing || this.#routerSettings === null) throw error
+      await this.network(this.#routerSettings, signal)
+      return decodePlugged((await this.#request(Message.PLUG, payload, signal)).ok)
+    }
+  }
+
+  /** Takes the interface away. Nothing to do without one. */
+  async unplug(id: string, signal?: AbortSignal): Promise<void> {
+    await this.#request(Message.UNPLUG, fields().string(Tag.ID, id).encode(), signal)
+  }
+
+  /** Replaces all rules of a plugged sandbox and forgets its pins. */
+  async setRules(id: string, rules: PacketRules, signal?: AbortSignal): Promise<void> {
+    await this.#request(Message.RULES, encodeRules(id, rules), signal)
+  }
+
+  async pin(id: string, pins: Pin[], signal?: AbortSignal): Promise<void> {
+    for (let at = 0; at < pins.length; at += LAUNCHER_LIMITS.MAX_PINS) {
+      const some = pins.slice(at, at + LAUNCHER_LIMITS.MAX_PINS)
+      await this.#request(Message.PIN, encodePins(id, some), signal)
+    }
+  }
+
+  /** Every plugged sandbox, with the bytes that it has sent and received since it was plugged. */
+  async traffic(signal?: AbortSignal): Promise<Map<string, Traffic>> {
+    const { items } = await this.#request(Message.TRAFFIC, undefined, signal)
+    return new Map(items.map(decodeTraffic))
+  }
+
+  /** Who in a sandbox holds the socket with this local port; null: nobody. */
+  async owner(
+    id: string,
+    protocol: 'tcp' | 'udp',
+    port: number,
+    signal?: AbortSignal,
+  ): Promise<SocketOwner | null> {
+    const number = protocol === 'tcp' ? 6 : 17
+    const payload = fields().string(Tag.ID, id).u64(Tag.PROTOCOL, number).u64(Tag.PORT, port).encode()
+    return decodeOwner((await this.#request(Message.OWNER, payload, signal)).ok)
+  }
+
+  /** Calls back for first packets of sandboxes, as many as the router tells of. @returns the undo. */
+  onPacket(listener: PacketListener): () => void {
+    this.#packetListeners.add(listener)
+    return () => this.#packetListeners.delete(listener)
   }
 
   /** Cgroup hierarchies by controller: memory, cpu, pids and, on v1, cpuacct. */
@@ -174,6 +256,7 @@ export class Launcher {
   async #openCurrent(): Promise<LauncherConnection> {
     const onEvent = (type: number, event: Fields) => {
       if (type === Message.ENDED) this.#announce(parseSandbox(event))
+      if (type === Message.PACKET) this.#tellPacket(event)
     }
     const first = await startLauncher(this.#program, onEvent)
     const current = first.hello.u64(Tag.GENERATION) === LAUNCHER_GENERATION
@@ -203,6 +286,11 @@ export class Launcher {
       // The next request tries again and has a caller to tell.
       () => {},
     )
+  }
+
+  #tellPacket(event: Fields): void {
+    const packet = this.#packetListeners.size > 0 ? decodePacket(event) : null
+    if (packet !== null) for (const listener of this.#packetListeners) listener(packet)
   }
 
   #announce(sandbox: LaunchedSandbox): void {

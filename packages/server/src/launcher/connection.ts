@@ -27,7 +27,7 @@ interface Pending {
   reject(error: Error): void
 }
 
-/** `items` are the frames before the OK: the sandboxes of a list. */
+/** `items` are the frames before the OK: the sandboxes of a list, the interfaces of a traffic report. */
 export interface Answer {
   ok: Fields
   items: Fields[]
@@ -139,7 +139,7 @@ export class LauncherConnection {
     }
     const pending = this.#pending.get(frame.stream)
     if (!pending) return
-    if (frame.type === Message.SANDBOX) {
+    if (frame.type === Message.SANDBOX || frame.type === Message.PLUGGED) {
       pending.items.push(fields)
       return
     }

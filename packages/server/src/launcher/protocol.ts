@@ -26,6 +26,11 @@ export const LAUNCHER_LIMITS = {
   MAX_CONNECTIONS: 32,
   /** Requests that wait or run, of all connections. */
   MAX_REQUESTS: 4096,
+  /** Ranges in one field of RULES; PINs in one PIN. */
+  MAX_RANGES: 4096,
+  MAX_PINS: 256,
+  /** Interfaces of sandboxes, and with them the addresses of a router. */
+  MAX_SLOTS: 4000,
   /** Below this the runtime itself does not start. */
   MIN_MEMORY: 16_777_216,
 } as const
@@ -54,6 +59,24 @@ export const Message = {
   ENDED: 11,
   /** In the answer to LIST: ID, STATE, PID and START_TIME when it runs, WAIT_STATUS when it is known. */
   SANDBOX: 12,
+  /** Request: makes the router unless it is there. PERMIT*, HOST* replace what an earlier request said. OK: ADDRESS4, ADDRESS6?. */
+  NETWORK: 13,
+  /** Request: ID, UPLOAD?, DOWNLOAD?, CONNECTIONS?. Gives a running sandbox an interface without rules. OK: ADDRESS4, ADDRESS6?; the same for one that has it. */
+  PLUG: 14,
+  /** Request: ID. Takes the interface away; DELETE does so too. Nothing to do without one. */
+  UNPLUG: 15,
+  /** Request: ID, ALLOW4?, ALLOW6?, NAMED4?, NAMED6?, BY_NAME?. Replaces all rules of a sandbox in one step, forgets its pins, and has its open connections judged anew. */
+  RULES: 16,
+  /** Request: ID, PIN+. Answered when they are in force. */
+  PIN: 17,
+  /** Request: answered by a PLUGGED per interface, then OK. */
+  TRAFFIC: 18,
+  /** In the answer to TRAFFIC: ID, ADDRESS4, ADDRESS6?, UP, DOWN. */
+  PLUGGED: 19,
+  /** Event: ID, KIND, DATA. Bounded in number; what is too much is not told. */
+  PACKET: 20,
+  /** Request: ID, PROTOCOL, PORT. Who in the sandbox holds the socket with this local port. OK: PID (as the sandbox counts) and COMMAND, or neither. */
+  OWNER: 21,
 } as const
 
 export const Tag = {
@@ -87,7 +110,39 @@ export const Tag = {
   TEXT: 19,
   /** `<name>\t<ok or missing>\t<detail>`. */
   ABILITY: 20,
+  /** A private range (CIDR) that rules may open. */
+  PERMIT: 21,
+  /** An address of the host. */
+  HOST: 22,
+  /** Text. Of the router's uplink on the host's side, or of a sandbox. */
+  ADDRESS4: 23,
+  ADDRESS6: 24,
+  /** Bytes per second. */
+  UPLOAD: 25,
+  DOWNLOAD: 26,
+  CONNECTIONS: 27,
+  /** Ranges one after the other, ascending and disjoint: first and last address, 8 or 32 bytes each. */
+  ALLOW4: 28,
+  ALLOW6: 29,
+  NAMED4: 30,
+  NAMED6: 31,
+  BY_NAME: 32,
+  /** u32 seconds, u16 port (little-endian both), address of 4 or 16 bytes. */
+  PIN: 33,
+  /** Bytes that the sandbox has sent and received. */
+  UP: 34,
+  DOWN: 35,
+  /** 1 = refused by rules, 2 = too many connections, 3 = QUIC or DNS over TLS where names decide, 4 = new and allowed. */
+  KIND: 36,
+  /** The beginning of an IP packet. */
+  DATA: 37,
+  /** 6 = TCP, 17 = UDP. */
+  PROTOCOL: 38,
+  PORT: 39,
+  /** As the kernel keeps it: at most 15 bytes, chosen by the guest. */
+  COMMAND: 40,
 } as const
 
 export const RootKind = { OVERLAY: 1, DIRECTORY: 2 } as const
+export const PacketKind = { REFUSED: 1, CONNECTIONS: 2, BY_NAME: 3, NEW: 4 } as const
 export const SandboxState = { STARTING: 1, RUNNING: 2, ENDING: 3, ENDED: 4 } as const

@@ -7,6 +7,9 @@ import type { Guest, GuestExecution } from '../guest/guest.ts'
 import type { Driver, Ended } from './driver.ts'
 import { FILE_TESTS, fileTests } from './files-conformance.ts'
 import { ManagedDriver } from './managed.ts'
+import { NETWORK_TESTS, type NetworkBench, networkTests, type Reachable } from './network-conformance.ts'
+
+export { NO_NETWORK } from './network-conformance.ts'
 
 /** The surroundings of one test: a data directory of its own and what drivers share over a restart of the server. */
 export interface World {
@@ -20,6 +23,8 @@ export interface World {
   scratch?: string
   /** A program that listens on a port, writes a line once it does, and sends back what it gets; absent: Perl can. */
   listener?(port: number): string[]
+  /** What sandboxes can reach through a network; absent: they have none. */
+  reachable?: Reachable
   /** Ends the agent of a sandbox as an accident would. */
   killAgent(id: string): Promise<void>
   /** What is left of a sandbox on this host: processes, sockets, files, mounts, cgroups. */
@@ -46,6 +51,7 @@ export const DRIVER_TESTS = [
   'memory is limited and the kill is counted',
   'processes are limited',
   ...FILE_TESTS,
+  ...NETWORK_TESTS,
 ] as const
 export type DriverTest = (typeof DRIVER_TESTS)[number]
 
@@ -71,6 +77,7 @@ export function driverSuite(
     failureTests(it)
     limitTests(it)
     fileTests((title, run) => it(title, (bench) => run(bench)))
+    networkTests((title, run) => it(title, (bench) => run(networkOf(bench))))
   })
 }
 
@@ -224,6 +231,30 @@ function failureTests(it: It): void {
     await expect(bench.driver.connect(plan.id)).rejects.toMatchObject({ code: 'agent_lost' })
   })
 }
+
+/** A bench as the network's tests see it. */
+function networkOf(bench: Bench): NetworkBench {
+  const { reachable } = bench.world
+  if (reachable === undefined) throw new Error('This world has no network: skip the test with that reason')
+  return {
+    get hand() {
+      return bench.driver.network!
+    },
+    reachable,
+    start: async () => (await bench.start()).id,
+    exec: async (id, argv) => {
+      const guest = await bench.connect(id)
+      const execution = await bench.run(guest, `exec_${++executions}`, argv)
+      const { code } = (await execution.exited) as { code?: number }
+      execution.forget()
+      return code
+    },
+    stop: (id) => bench.driver.stop(id),
+    restart: () => bench.restart(),
+  }
+}
+
+let executions = 0
 
 /** Programs of these tests need a shell; a driver that enforces no limits is not asked for them. */
 function limitTests(it: It): void {

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { NetworkRecord, Packet, PacketRules, Pin, Plugged, RouterFacts } from '../core/network/types.ts'
 import type { Limits, RootPlan, SandboxPlan, Stage } from '../core/plan.ts'
 
 /**
@@ -46,7 +47,42 @@ export interface Driver {
   usage?(id: string): Promise<Usage | null>
   /** `oomKills` of the usage alone, for a fraction of its cost: every command asks twice. 0 when it is not running. */
   oomKills?(id: string): number
+  /** Networks for sandboxes; absent: they have none. */
+  readonly network?: NetworkHand
 }
+
+/**
+ * What a driver does for networks. It decides nothing: rules come compiled. Without rules everything is refused, and
+ * what is set stays in force when the server dies.
+ */
+export interface NetworkHand {
+  /**
+   * Makes the router unless it is there, and tells it what only the host knows.
+   * @param permit private ranges (CIDR) that rules may open, because the operator says so
+   * @param host the host's own addresses, which stay unreachable
+   * @throws SandboxError `host_not_ready`
+   */
+  open(settings: { permit: string[]; host: string[] }, signal?: AbortSignal): Promise<RouterFacts>
+  /** Gives a running sandbox its interface, refusing everything until it has rules; nothing to do when it has one. */
+  plug(id: string, limits: PlugLimits, signal?: AbortSignal): Promise<Plugged>
+  /** Takes the interface away. A sandbox that ends loses it by itself. */
+  unplug(id: string, signal?: AbortSignal): Promise<void>
+  /** Replaces the rules at once and forgets all pins; connections that are open are judged anew at their next packet. */
+  setRules(id: string, rules: PacketRules, signal?: AbortSignal): Promise<void>
+  /** Lets addresses be reached for some time; resolves when they can be. */
+  pin(id: string, pins: Pin[], signal?: AbortSignal): Promise<void>
+  /** The program that holds the socket with this local port, as `<name> (pid <n>)`; null: nobody, or not any more. The name is the guest's word. */
+  owner(id: string, protocol: 'tcp' | 'udp', port: number, signal?: AbortSignal): Promise<string | null>
+  /** What plugged sandboxes have sent and received since they were plugged, in bytes. */
+  traffic(signal?: AbortSignal): Promise<Map<string, { up: number; down: number } & Plugged>>
+  /** Calls back for first packets, as far as their number is bounded. @returns the undo. */
+  onPacket(listener: (packet: Packet) => void): () => void
+}
+
+export type PlugLimits = Pick<
+  NetworkRecord,
+  'uploadBytesPerSecond' | 'downloadBytesPerSecond' | 'connections'
+>
 
 export interface Found {
   id: string

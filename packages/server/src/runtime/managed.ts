@@ -1,19 +1,27 @@
 import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { SandboxPlan, Stage } from '../core/plan.ts'
-import type { Driver, Ended, Found, Usage } from './driver.ts'
+import type { Driver, Ended, Found, NetworkHand, Usage } from './driver.ts'
+import { ManagedNetwork, type NetworkStep } from './managed-network.ts'
 
+type Step = 'open' | 'start' | 'connect' | 'stop' | 'list' | NetworkStep
 /** Milliseconds that a step of a driver may take. */
-export interface Deadlines {
-  open: number
-  start: number
-  connect: number
-  stop: number
-  list: number
-}
-type Step = keyof Deadlines
+export type Deadlines = Record<Step, number>
 
-const DEADLINES: Deadlines = { open: 60_000, start: 60_000, connect: 10_000, stop: 60_000, list: 15_000 }
+const DEADLINES: Deadlines = {
+  open: 60_000,
+  start: 60_000,
+  connect: 10_000,
+  stop: 60_000,
+  list: 15_000,
+  router: 60_000,
+  plug: 30_000,
+  unplug: 30_000,
+  rules: 15_000,
+  pin: 10_000,
+  owner: 10_000,
+  traffic: 15_000,
+}
 
 /** What is told of every step; a pino logger fits. */
 export interface StepLog {
@@ -41,6 +49,7 @@ export class ManagedDriver implements Driver {
   readonly limits: Driver['limits']
   readonly usage?: (id: string) => Promise<Usage | null>
   readonly oomKills?: (id: string) => number
+  readonly network?: NetworkHand
   readonly #driver: Driver
   readonly #log: StepLog | undefined
   readonly #deadlines: Deadlines
@@ -56,6 +65,11 @@ export class ManagedDriver implements Driver {
     this.limits = driver.limits
     if (driver.usage !== undefined) this.usage = (id) => driver.usage?.(id) ?? Promise.resolve(null)
     if (driver.oomKills !== undefined) this.oomKills = (id) => driver.oomKills?.(id) ?? 0
+    if (driver.network !== undefined)
+      this.network = new ManagedNetwork(driver.network, async (step, id, work, signal) => {
+        await this.open()
+        return this.#bounded(step, id, work, signal)
+      })
     this.#driver = driver
     this.#log = options.log
     this.#deadlines = { ...DEADLINES, ...options.deadlines }
@@ -188,6 +202,7 @@ export class ManagedDriver implements Driver {
     const reason = late ?? (cause instanceof Error ? cause.message : String(cause))
     switch (step) {
       case 'open':
+      case 'router':
         return new SandboxError(
           'host_not_ready',
           { what: reason, fix: '"caisson doctor" says more.' },

@@ -1,6 +1,6 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { EventRecord, SandboxRecord } from '../core/records.ts'
-import type { SandboxChange } from '../state/store.ts'
+import type { Durability, SandboxChange } from '../state/store.ts'
 import type { Context } from './context.ts'
 
 /** Writers that meet often are strangers: then the caller is told, with `conflict`. */
@@ -15,6 +15,7 @@ export async function changeSandbox(
   context: Context,
   record: SandboxRecord,
   decide: (record: SandboxRecord) => { change: SandboxChange; events: EventRecord[] },
+  durability: Durability = 'power',
 ): Promise<SandboxRecord> {
   let seen = record
   for (let attempt = 1; ; attempt++) {
@@ -22,7 +23,8 @@ export async function changeSandbox(
     const { change, events } = decide(seen)
     try {
       const { version } = seen
-      const updated = await context.store.sandboxes.update(seen.id, change, { ifVersion: version, events })
+      const options = { ifVersion: version, events, durability }
+      const updated = await context.store.sandboxes.update(seen.id, change, options)
       const live = context.live.get(seen.id)
       live?.renew(updated)
       return live?.record ?? updated

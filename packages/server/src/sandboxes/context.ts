@@ -9,6 +9,7 @@ import type { Store } from '../state/store.ts'
 import type { Images } from '../storage/images/catalogue.ts'
 import type { Layers } from '../storage/layers.ts'
 import type { Live } from './live.ts'
+import type { SandboxNetworks } from './network/index.ts'
 
 /** What every use case works with. `live` is a cache of the store and the driver: a restart rebuilds it by `reconcile`. */
 export interface Context {
@@ -21,6 +22,8 @@ export interface Context {
   readonly driver: Driver
   readonly host: HostFacts
   readonly failpoint: (name: Failpoint) => void
+  /** null: sandboxes of this driver have no network. */
+  readonly networks: SandboxNetworks | null
   /** Sandboxes that run, by id. */
   readonly live: Map<string, Live>
   /** First host uids in use, those of sandboxes that are being created or deleted included. */

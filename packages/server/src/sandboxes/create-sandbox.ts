@@ -1,14 +1,11 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Sandbox } from '@caisson/protocol/resources'
-import { parseDuration } from '../core/duration.ts'
-import { assertEnvironment, assertFits } from '../core/environment.ts'
 import { newEvent } from '../core/events.ts'
-import { allocateIdBase } from '../core/idrange.ts'
-import { newId, sha256 } from '../core/ids.ts'
+import { sha256 } from '../core/ids.ts'
 import { transition } from '../core/lifecycle.ts'
 import type { Stage } from '../core/plan.ts'
-import type { EventRecord, SandboxRecord } from '../core/records.ts'
-import { refuseLater, resolveResources } from '../core/spec.ts'
+import type { SandboxRecord } from '../core/records.ts'
+import { refuseLater } from '../core/spec.ts'
 import type { RuntimeImage } from '../storage/images/catalogue.ts'
 import { Undo } from '../undo.ts'
 import { connectLive, keepConnected } from './connection.ts'
@@ -19,6 +16,8 @@ import { writeInitialFiles } from './files.ts'
 import { Live } from './live.ts'
 import { showSandbox } from './lookup.ts'
 import { Meter } from './metering.ts'
+import { attach, forget, networksOf } from './network/attach.ts'
+import { createEvent, newRecord } from './new-record.ts'
 import type { Once, UseCases } from './use-cases.ts'
 
 type Input = Parameters<UseCases['createSandbox']>[0]
@@ -100,6 +99,11 @@ async function build(
   const { store, layers, driver, failpoint } = context
   await using undo = new Undo()
   undo.add(() => context.idBases.delete(record.idBase))
+  // The first sandbox with a network waits for the router; a failure is told where it is needed.
+  if (record.network !== null)
+    networksOf(context)
+      .router.open()
+      .catch(() => {})
   // Durable against the server's death is enough until it is acknowledged: a power cut leaves nothing that runs.
   await store.sandboxes.insert(record, { durability: 'process', events: [createEvent(record, files.length)] })
   failpoint('create:recorded')
@@ -128,10 +132,12 @@ async function build(
     clock.lap(stage)
     stage = 'agent'
     const live = new Live(record)
-    live.meter = Promise.resolve(new Meter({ executions: 0, cpuUsec: 0 }, live.since))
-    await connectLive(context, live, signal)
+    live.meter = Promise.resolve(new Meter({ executions: 0, cpuUsec: 0, egressBytes: 0 }, live.since))
     undo.add(() => live.ended('its creation failed'))
+    undo.add(() => forget(context, record.id))
+    const [, attached] = await bothOver(connectLive(context, live, signal), attachTimed(context, record))
     failpoint('create:connected')
+    clock.add(attached.stages)
     clock.lap(stage)
     stage = 'files'
     if (files.length > 0) {
@@ -142,7 +148,11 @@ async function build(
     // A one-shot sandbox is tied to its request, which a power cut ends too.
     live.record = await store.sandboxes.update(
       record.id,
-      { state: transition(record, 'started'), lastActiveAt: Date.now() },
+      {
+        state: transition(record, 'started'),
+        rulesDigest: attached.rulesDigest,
+        lastActiveAt: Date.now(),
+      },
       {
         durability: record.mode === 'oneshot' ? 'process' : 'power',
         events: [newEvent(record.id, 'lifecycle:started', { runtime: record.runtime })],
@@ -174,68 +184,25 @@ async function build(
   }
 }
 
-function newRecord(
+/** The network is made while the agent greets. */
+async function attachTimed(
   context: Context,
-  input: Input,
-  mode: SandboxRecord['mode'],
-  image: RuntimeImage | null,
-  once: { key: string; digest: string } | null,
-): SandboxRecord {
-  const { config, driver, layers } = context
-  if (context.idBases.size >= config.maxSandboxes)
-    throw new SandboxError('too_many', { what: 'sandboxes', limit: config.maxSandboxes })
-  if (input.env !== undefined) assertEnvironment(input.env)
-  const env = { ...image?.env, ...input.env }
-  assertFits(env)
-  const now = Date.now()
-  const granted = resolveResources(
-    input.resources ?? {},
-    context.host,
-    { enforced: driver.limits, quota: layers.quota !== undefined },
-    config.defaults,
-  )
-  const idle = parseDuration(input.idleTimeout ?? config.defaults.idleTimeout, 'idleTimeout')
-  const ttl = parseDuration(input.ttl ?? 0, 'ttl')
-  const idBase = allocateIdBase(context.idBases)
-  context.idBases.add(idBase)
-  return {
-    id: newId('sbx'),
-    name: input.name ?? null,
-    description: input.description ?? null,
-    state: 'creating',
-    mode,
-    runtime: image?.runtime ?? driver.name,
-    imageDigest: image?.digest ?? null,
-    metadata: input.metadata ?? {},
-    env,
-    asked: input.resources ?? {},
-    granted,
-    driver: driver.name,
-    storage: layers.name,
-    idBase,
-    idleTimeoutMs: idle === 0 ? null : idle,
-    expiresAt: ttl === 0 ? null : now + ttl,
-    projectId: input.projectId ?? null,
-    orgId: input.orgId ?? null,
-    executionCount: 0,
-    createdAt: now,
-    updatedAt: now,
-    lastActiveAt: now,
-    endedAt: null,
-    ending: null,
-    idempotencyKey: once?.key ?? null,
-    requestDigest: once?.digest ?? null,
-    version: 1,
-  }
+  { id, network }: SandboxRecord,
+): Promise<Pick<SandboxRecord, 'rulesDigest'> & { stages: Stage[] }> {
+  if (network === null) return { rulesDigest: null, stages: [] }
+  const began = performance.now()
+  const rulesDigest = await attach(context, id, network).catch((cause) => {
+    if (!SandboxError.is(cause, 'internal')) throw cause
+    const reason = cause.details.request
+    throw new SandboxError('create_failed', { sandbox: id, stage: 'network', reason }, { cause })
+  })
+  return { rulesDigest, stages: [{ name: 'network', ms: performance.now() - began }] }
 }
 
-/** What was asked for and granted; of the environment the names alone. */
-function createEvent(record: SandboxRecord, files: number): EventRecord {
-  const { id, name, mode, runtime, granted, idleTimeoutMs, expiresAt, projectId, orgId } = record
-  const env = Object.keys(record.env)
-  const resources = { asked: record.asked, granted }
-  const what = { name, mode, runtime, resources, idleTimeoutMs, expiresAt, projectId, orgId, env, files }
-  return newEvent(id, 'create', what)
+/** Both results, or the first failure when neither is under way any more, so that nothing is undone too early. */
+async function bothOver<A, B>(a: Promise<A>, b: Promise<B>): Promise<[A, B]> {
+  await Promise.allSettled([a, b])
+  return Promise.all([a, b])
 }
 
 /** Collects the stages of a create; `add` takes those that a layer below measured itself. */

@@ -8,6 +8,8 @@ import { type Context, join } from './context.ts'
 import type { Live } from './live.ts'
 import { findSandbox, showSandbox } from './lookup.ts'
 import { meterLast } from './metering.ts'
+import { forget } from './network/attach.ts'
+import { readTraffic, sumTraffic } from './network/traffic.ts'
 import { oomKills } from './oom-kills.ts'
 
 /** Before the end of a sandbox that failed is tried a second time, while the caller waits, in ms. */
@@ -106,13 +108,15 @@ async function end(context: Context, record: SandboxRecord, ending: Ending): Pro
   if (live !== undefined) live.record = stopping
   context.reschedule()
   failpoint('delete:recorded')
-  if (live !== undefined) await meterLast(context, live)
+  forget(context, record.id)
+  const trafficBefore = live === undefined ? record.trafficBefore : await countLast(context, live)
   await driver.stop(record.id)
   failpoint('delete:stopped')
   await loseExecutions(live, ending)
   context.live.delete(record.id)
   live?.ended(ending.message)
   await layers.remove(record.id)
+  await context.networks?.ledger.end(record.id)
   failpoint('delete:removed')
   const event = FAILURES.includes(ending.reason) ? 'fail' : 'ended'
   const ended = await store.sandboxes.update(
@@ -120,6 +124,7 @@ async function end(context: Context, record: SandboxRecord, ending: Ending): Pro
     {
       state: transition(stopping, event),
       endedAt: Date.now(),
+      trafficBefore,
       ...(ending.reason === 'create-failed' && FORGOTTEN_KEY),
     },
     { events: [endEvent(record.id, ending)] },
@@ -128,6 +133,13 @@ async function end(context: Context, record: SandboxRecord, ending: Ending): Pro
   failpoint('delete:ended')
   context.log.info({ sandbox: record.id, reason: ending.reason }, 'sandbox ended')
   return ended
+}
+
+/** The kernel's counters go with the sandbox. @returns what it has sent and received in all. */
+async function countLast(context: Context, live: Live): Promise<SandboxRecord['trafficBefore']> {
+  const traffic = live.record.network === null ? new Map() : await readTraffic(context)
+  await meterLast(context, live, traffic)
+  return sumTraffic(live, traffic)
 }
 
 function endEvent(id: string, ending: Ending): EventRecord {

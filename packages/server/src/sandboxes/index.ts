@@ -9,7 +9,11 @@ import { authenticate, createKey, deleteKey, listKeys } from './keys.ts'
 import { killExecution } from './kill-execution.ts'
 import { readLogs } from './logs.ts'
 import { findExecution, findSandbox, showExecution, showSandbox } from './lookup.ts'
+import { explainNetwork } from './network/explain-network.ts'
+import { setNetwork } from './network/set-network.ts'
+import { getNetwork, listDestinations, readNetworkLog } from './network/state.ts'
 import { readOutput } from './output.ts'
+import { portUseCases } from './ports.ts'
 import { listEvents, listExecutions, listSandboxes } from './query.ts'
 import { run } from './run.ts'
 import { sshKeyUseCases } from './ssh-keys.ts'
@@ -45,6 +49,12 @@ export function createUseCases(context: Context): UseCases {
     getUsage: (id) => getUsage(context, id),
     getStats: (query) => getStats(context, query),
     dial: (...args) => dial(context, ...args),
+    getNetwork: (id) => getNetwork(context, id),
+    setNetwork: (...args) => setNetwork(context, ...args),
+    readNetworkLog: (...args) => readNetworkLog(context, ...args),
+    listDestinations: (...args) => listDestinations(context, ...args),
+    explainNetwork: (...args) => explainNetwork(context, ...args),
+    ...portUseCases(context),
     ...fileUseCases(context),
     ...sshKeyUseCases(context),
     listRuntimes: () => context.images.list(),

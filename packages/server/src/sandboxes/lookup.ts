@@ -4,6 +4,7 @@ import type { ExecutionRecord, SandboxRecord } from '../core/records.ts'
 import { toExecution, toJob, toSandbox } from '../core/view.ts'
 import type { Context } from './context.ts'
 import type { Live } from './live.ts'
+import { showPorts } from './port-urls.ts'
 
 /** The record of a sandbox, by id or by the name of one that has not ended. */
 export async function findSandbox(context: Context, idOrName: string): Promise<SandboxRecord> {
@@ -48,6 +49,7 @@ export function showSandbox(context: Context, record: SandboxRecord): Sandbox {
     busy: live?.busy ?? false,
     healthy: live?.healthy ?? true,
     isolation: context.driver.isolation,
+    ports: showPorts(context, record),
   })
 }
 

@@ -3,13 +3,20 @@ import type { UsageRecord } from '../core/records.ts'
 import type { Usage } from '../runtime/driver.ts'
 import { type Context, join } from './context.ts'
 import type { Live } from './live.ts'
+import { readTraffic, sumTraffic, type TrafficMap } from './network/traffic.ts'
 
 const HOUR_MS = 3_600_000
 const SAMPLE_MS = 60_000
 /** Sandboxes that are looked at in one turn of the event loop. */
 const AT_ONCE = 32
 
-type Amounts = Pick<UsageRecord, 'executions' | 'cpuUsec' | 'memoryByteSec'>
+type Amounts = Pick<UsageRecord, 'executions' | 'cpuUsec' | 'memoryByteSec' | 'egressBytes'>
+
+/** What only rises. */
+interface Counts {
+  executions: number
+  egressBytes: number
+}
 
 /**
  * What is stored of one sandbox's use. The kernel's and the record's counts only rise, so that the difference to what
@@ -18,26 +25,30 @@ type Amounts = Pick<UsageRecord, 'executions' | 'cpuUsec' | 'memoryByteSec'>
 export class Meter {
   #executions: number
   #cpuUsec: number
+  #egressBytes: number
   #at: number
   /** When the amounts before the last ones were taken. */
   #before: number
 
-  constructor(stored: { executions: number; cpuUsec: number }, at: number) {
+  constructor(stored: Counts & { cpuUsec: number }, at: number) {
     this.#executions = stored.executions
     this.#cpuUsec = stored.cpuUsec
+    this.#egressBytes = stored.egressBytes
     this.#at = this.#before = at
   }
 
   /** What came since the last time, `usage` being null where nobody can tell it. */
-  advance(usage: Usage | null, executions: number, now: number): Amounts {
+  advance(usage: Usage | null, counts: Counts, now: number): Amounts {
     const cpuUsec = Math.max(usage?.cpuUsec ?? 0, this.#cpuUsec)
     const amounts = {
-      executions: Math.max(0, executions - this.#executions),
+      executions: Math.max(0, counts.executions - this.#executions),
       cpuUsec: cpuUsec - this.#cpuUsec,
       memoryByteSec: ((usage?.memoryBytes ?? 0) * Math.max(0, now - this.#at)) / 1000,
+      egressBytes: Math.max(0, counts.egressBytes - this.#egressBytes),
     }
     this.#executions += amounts.executions
     this.#cpuUsec = cpuUsec
+    this.#egressBytes += amounts.egressBytes
     this.#before = this.#at
     this.#at = now
     return amounts
@@ -47,6 +58,7 @@ export class Meter {
   takeBack(amounts: Amounts): void {
     this.#executions -= amounts.executions
     this.#cpuUsec -= amounts.cpuUsec
+    this.#egressBytes -= amounts.egressBytes
     this.#at = this.#before
   }
 }
@@ -60,21 +72,23 @@ export function meterUsage(context: Context): () => void {
 
 /** Stores what all sandboxes have used up to now. */
 export function sample(context: Context): Promise<void> {
-  return join(context, 'sample usage', () => store(context, [...context.live.values()]))
+  return join(context, 'sample usage', async () =>
+    store(context, [...context.live.values()], await readTraffic(context)),
+  )
 }
 
 /** Stores what a sandbox has used, before its counters go; an end is not held up by a failure. */
-export async function meterLast(context: Context, live: Live): Promise<void> {
-  await store(context, [live]).catch((err) =>
+export async function meterLast(context: Context, live: Live, traffic: TrafficMap): Promise<void> {
+  await store(context, [live], traffic).catch((err) =>
     context.log.error({ sandbox: live.id, err }, 'the last usage could not be stored'),
   )
 }
 
-async function store(context: Context, sandboxes: Live[]): Promise<void> {
+async function store(context: Context, sandboxes: Live[], traffic: TrafficMap): Promise<void> {
   const taken: { meter: Meter; record: UsageRecord }[] = []
   for (const [index, live] of sandboxes.entries()) {
     if (index % AT_ONCE === AT_ONCE - 1) await setImmediate()
-    const one = await take(context, live)
+    const one = await take(context, live, traffic)
     if (one !== null) taken.push(one)
   }
   if (taken.length === 0) return
@@ -86,16 +100,21 @@ async function store(context: Context, sandboxes: Live[]): Promise<void> {
   }
 }
 
-async function take(context: Context, live: Live): Promise<{ meter: Meter; record: UsageRecord } | null> {
+async function take(
+  context: Context,
+  live: Live,
+  traffic: TrafficMap,
+): Promise<{ meter: Meter; record: UsageRecord } | null> {
   live.meter ??= open(context, live)
   const meter = await live.meter
   const usage = (await context.driver.usage?.(live.id).catch(() => null)) ?? null
   const now = Date.now()
-  const amounts = meter.advance(usage, live.record.executionCount, now)
-  if (amounts.executions + amounts.cpuUsec + amounts.memoryByteSec === 0) return null
+  const egressBytes = sumTraffic(live, traffic).up
+  const amounts = meter.advance(usage, { executions: live.record.executionCount, egressBytes }, now)
+  if (Object.values(amounts).every((amount) => amount === 0)) return null
   const { id, projectId, orgId } = live.record
   const hour = now - (now % HOUR_MS)
-  return { meter, record: { hour, sandboxId: id, projectId, orgId, ...amounts, egressBytes: 0 } }
+  return { meter, record: { hour, sandboxId: id, projectId, orgId, ...amounts } }
 }
 
 /** A failure is not kept: the next sample asks again. */

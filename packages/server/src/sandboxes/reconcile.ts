@@ -9,6 +9,7 @@ import type { Context } from './context.ts'
 import { endSandbox, whyLost } from './end-sandbox.ts'
 import { nowOrLater } from './eventually.ts'
 import { Live } from './live.ts'
+import { tend } from './network/tend.ts'
 import { seeOomKills } from './oom-kills.ts'
 import { RunningExecution } from './running-execution.ts'
 import { openOutput, remember } from './start-execution.ts'
@@ -33,6 +34,8 @@ export async function reconcile(context: Context): Promise<void> {
   await eachOf(records, (record) => settle(context, record, found.get(record.id)?.running ?? false))
   const orphans = new Set([...found.keys(), ...(await layers.list())].filter((id) => !known.has(id)))
   await eachOf([...orphans], (id) => removeOrphan(context, id))
+  // What the kernel has of rules is in force all the time; names need this server.
+  await tend(context).catch((err) => context.log.error({ err }, 'networks could not be restored'))
   context.reschedule()
 }
 

@@ -2,10 +2,15 @@ import type { Duplex } from 'node:stream'
 import type { operations } from '@caisson/protocol/operations'
 import type {
   ApiKey,
+  Destination,
   Event,
   Execution,
+  ExposedPort,
   FileChange,
   Job,
+  NetworkExplanation,
+  NetworkLogEntry,
+  NetworkState,
   Runtime,
   Sandbox,
   Scope,
@@ -89,6 +94,32 @@ export interface UseCases {
   /** Connects to a TCP port of the sandbox's loopback; counts as activity while it is open. */
   dial(id: string, port: number, signal?: AbortSignal): Promise<Duplex>
 
+  getNetwork(id: string): Promise<NetworkState>
+  setNetwork(id: string, network: Body<'setNetwork'>['network']): Promise<NetworkState>
+  readNetworkLog(
+    id: string,
+    query: Query<'readNetworkLog'>,
+  ): Promise<{ entries: NetworkLogEntry[]; total: number }>
+  listDestinations(
+    id: string,
+    query: Query<'listDestinations'>,
+  ): Promise<{ destinations: Destination[]; total: number }>
+  explainNetwork(id: string, destination: string, signal?: AbortSignal): Promise<NetworkExplanation>
+
+  listPorts(id: string): Promise<ExposedPort[]>
+  exposePort(id: string, port: number, input: Body<'exposePort'>): Promise<ExposedPort>
+  unexposePort(id: string, port: number): Promise<void>
+  linkPort(
+    id: string,
+    port: number,
+    input: Body<'linkPort'>,
+  ): Promise<{ url: string | null; token: string; expiresAt: string }>
+  /**
+   * An exposed port, for the proxy, which decides by `access` and `admittedUntil` whether a request may pass.
+   * @throws SandboxError `sandbox_not_found`, `sandbox_ended`, `port_not_exposed`
+   */
+  reachPort(id: string, port: number): Promise<ReachedPort>
+
   readFile(
     id: string,
     query: Query<'readFile'>,
@@ -167,6 +198,19 @@ export interface UseCases {
 
   /** Numbers for `/metrics`. */
   gauges(): { sandboxes: Record<string, number>; executionsRunning: number }
+}
+
+export interface ReachedPort {
+  readonly sandbox: string
+  readonly access: 'public' | 'private'
+  /** When this token ceases to open the port, in milliseconds since the epoch; null: it does not open it. In constant time. */
+  admittedUntil(token: string): number | null
+  /** Counts as activity until the returned function is called. */
+  hold(): () => void
+  /** A new connection to the program, which itself does not count as activity. @throws SandboxError `port_closed`, `agent_lost` */
+  connect(signal?: AbortSignal): Promise<Duplex>
+  /** Aborts when the port is exposed no longer, or to fewer: connections are cut. Those to a sandbox that ends break by themselves. */
+  readonly closed: AbortSignal
 }
 
 /** An idempotency key: the same key with the same request returns the first result. */

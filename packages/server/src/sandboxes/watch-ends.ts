@@ -5,7 +5,8 @@ import { sandboxLost } from './end-sandbox.ts'
 export function watchEnds(context: Context): () => void {
   return context.driver.onEnded(({ id, status }) => {
     const live = context.live.get(id)
-    if (live === undefined || context.stopping) return
+    // Who has ended it knows.
+    if (live === undefined || live.record.state === 'stopping' || context.stopping) return
     sandboxLost(context, live, status).catch((err) =>
       context.log.error({ sandbox: id, err }, 'an ended sandbox could not be cleared away'),
     )

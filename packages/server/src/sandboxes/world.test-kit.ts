@@ -12,6 +12,9 @@ import { Catalogue } from '../storage/images/catalogue.ts'
 import { MemoryLayers } from '../storage/memory/index.ts'
 import type { Context } from './context.ts'
 import { createUseCases } from './index.ts'
+import { FakeDoors, FakeRouter } from './network/fake-router.test-kit.ts'
+import { SandboxNetworks } from './network/index.ts'
+import { watchPackets } from './network/packets.ts'
 import { Reaper } from './reaper.ts'
 import { reconcile } from './reconcile.ts'
 import type { UseCases } from './use-cases.ts'
@@ -21,6 +24,8 @@ import { watchEnds } from './watch-ends.ts'
 export interface Server {
   context: Context
   useCases: UseCases
+  /** Its doors at the router, once they were opened. */
+  doors: FakeDoors[]
   /** Its death: nothing of it does anything any more, and sandboxes go on. */
   die(): void
 }
@@ -30,6 +35,7 @@ export class World implements AsyncDisposable {
   readonly host = new MemoryHost()
   readonly store = createMemoryStore()
   readonly layers = new MemoryLayers()
+  readonly router = new FakeRouter()
   readonly #dataDir: string
   readonly #servers: Server[] = []
 
@@ -41,16 +47,33 @@ export class World implements AsyncDisposable {
     return new World(await mkdtemp(join(tmpdir(), 'caisson-sandboxes-')))
   }
 
-  /** A server on this world. `driver` may change what the memory driver does. */
+  /** A server on this world. `driver` may change what the memory driver does; `network`: sandboxes can have one. */
   async server(
-    options: { config?: Partial<Config>; driver?: (driver: MemoryDriver) => Driver } = {},
+    options: {
+      config?: Partial<Config>
+      driver?: (driver: MemoryDriver) => Driver
+      network?: { addresses: () => string[] }
+    } = {},
   ): Promise<Server> {
     const config = loadConfig({ dataDir: this.#dataDir, driver: 'memory', ...options.config }, {})
     const memory = new MemoryDriver(this.host)
+    const log = pino({ level: 'silent' })
+    const doors: FakeDoors[] = []
+    const networks =
+      options.network === undefined
+        ? null
+        : new SandboxNetworks({
+            config,
+            log,
+            store: this.store,
+            hand: this.router,
+            openDoors: FakeDoors.opener(doors),
+            ...options.network,
+          })
     let reaper: Reaper | undefined
     const context: Context = {
       config,
-      log: pino({ level: 'silent' }),
+      log,
       store: this.store,
       layers: this.layers,
       driver: options.driver?.(memory) ?? memory,
@@ -60,6 +83,7 @@ export class World implements AsyncDisposable {
       signingKey: Buffer.alloc(32, 7),
       doors: { url: null, ssh: null },
       failpoint: () => {},
+      networks,
       live: new Map(),
       idBases: new Set(),
       joined: new Map(),
@@ -69,14 +93,15 @@ export class World implements AsyncDisposable {
       stopping: false,
     }
     reaper = new Reaper(context)
-    const unwatch = watchEnds(context)
+    const unwatch = [watchEnds(context), watchPackets(context)]
     const server: Server = {
       context,
       useCases: createUseCases(context),
+      doors,
       die: () => {
         context.stopping = true
         reaper.stop()
-        unwatch()
+        for (const undo of unwatch) undo()
         for (const live of context.live.values()) live.drop()
       },
     }

@@ -1,7 +1,7 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ExecutionRecord } from '../core/records.ts'
-import { aKey, anEvent, anExecution, anSshKey, aSandbox, aUsage } from './fixtures.ts'
+import { aDestination, aKey, anEvent, anExecution, anSshKey, aSandbox, aUsage } from './fixtures.ts'
 import type { SandboxQuery, Store } from './store.ts'
 
 const page = { sort: 'created', direction: 'asc', limit: 100, offset: 0 } as const
@@ -33,6 +33,7 @@ export function storeSuite(
     executionPromises(promise)
     eventPromises(promise)
     usagePromises(promise)
+    destinationPromises(promise)
     keyPromises(promise)
     sshKeyPromises(promise)
   })
@@ -49,6 +50,18 @@ function sandboxPromises(promise: Declare): void {
       env: { PATH: '/bin', EMPTY: '' },
       asked: { memory: '1Gi', pids: 64 },
       granted: { memoryBytes: 2 ** 40, cpuMillis: 500, pids: 64, diskBytes: 2 ** 45 },
+      network: {
+        default: 'deny',
+        allow: ['*.example.com', '2001:db8::/32'],
+        deny: [],
+        learn: false,
+        uploadBytesPerSecond: 2 ** 40,
+        downloadBytesPerSecond: null,
+        connections: 7,
+      },
+      rulesDigest: 'cd',
+      ports: [{ port: 3000, access: 'private', since: 1 }],
+      trafficBefore: { up: 2 ** 45, down: 1 },
       ending: { reason: 'deleted', message: 'It was deleted.' },
       expiresAt: 1_800_000_000_000,
       idempotencyKey: 'once',
@@ -168,7 +181,8 @@ function sandboxPromises(promise: Declare): void {
     expect(await sandboxes.inStates([])).toEqual([])
   })
 
-  promise('purges what ended long ago, with its executions', async ({ sandboxes, executions, events }) => {
+  promise('purges what ended long ago, with its executions', async (store) => {
+    const { sandboxes, executions, events, destinations } = store
     const old = aSandbox({ state: 'terminated', endedAt: 100 })
     const recent = aSandbox({ state: 'failed', endedAt: 200 })
     const live = aSandbox()
@@ -176,6 +190,7 @@ function sandboxPromises(promise: Declare): void {
     const [first, second] = [anExecution(old.id), anExecution(recent.id)]
     for (const execution of [first, second]) {
       await executions.insert(execution, { events: [anEvent(execution.sandboxId)] })
+      await destinations.add([aDestination(execution.sandboxId)], 10)
     }
     expect(await sandboxes.purge(200)).toEqual({ sandboxes: [old.id], executions: [first.id] })
     expect(await sandboxes.get(old.id)).toBeNull()
@@ -183,6 +198,9 @@ function sandboxPromises(promise: Declare): void {
     expect(await executions.get(second.id)).toEqual(second)
     expect(await events.list({ ...everyEvent, sandboxId: old.id })).toEqual({ items: [], total: 0 })
     expect(await events.list({ ...everyEvent, sandboxId: recent.id })).toMatchObject({ total: 1 })
+    const page = { limit: 10, offset: 0 }
+    expect(await destinations.list({ ...page, sandboxId: old.id })).toMatchObject({ total: 0 })
+    expect(await destinations.list({ ...page, sandboxId: recent.id })).toMatchObject({ total: 1 })
     expect(await sandboxes.purge(200)).toEqual({ sandboxes: [], executions: [] })
   })
 
@@ -423,7 +441,17 @@ function eventPromises(promise: Declare): void {
     expect(await of({ direction: 'desc', limit: 2 })).toEqual({ items: [ended, begun], total: 3 })
     expect(await of({ offset: 2 })).toEqual({ items: [ended], total: 3 })
     expect(await of({ type: 'begin' })).toEqual({ items: [begun], total: 1 })
+    expect(await of({ type: ['end', 'create'], limit: 1 })).toEqual({ items: [created], total: 2 })
+    expect(await of({ type: [] })).toEqual({ items: [], total: 0 })
     expect(await of({ sandboxId: 'sbx_none' })).toEqual({ items: [], total: 0 })
+  })
+
+  promise('stores events of their own, all or none', async ({ events }) => {
+    const [a, b, c] = [anEvent('sbx_a'), anEvent('sbx_b'), anEvent('sbx_a')]
+    await events.add([a, b])
+    await events.add([])
+    await expect(events.add([c, a])).rejects.toMatchObject({ code: 'conflict' })
+    expect(await events.list({ ...everyEvent, sandboxId: 'sbx_a' })).toEqual({ items: [a], total: 1 })
   })
 
   promise('stores an event with its write or not at all', async ({ sandboxes, executions, events }) => {
@@ -455,6 +483,28 @@ function eventPromises(promise: Declare): void {
     expect(await executions.get(never.id)).toBeNull()
     expect(await executions.get(execution.id)).toEqual({ ...execution, state: 'running' })
     expect(await events.list({ ...everyEvent, sandboxId: box.id })).toMatchObject({ total: 3 })
+  })
+}
+
+function destinationPromises(promise: Declare): void {
+  const page = { sandboxId: 'sbx_a', limit: 10, offset: 0 }
+
+  promise('adds up destinations, and keeps the most recent', async ({ destinations }) => {
+    const first = aDestination('sbx_a', { firstAt: 100, lastAt: 100 })
+    const nameless = aDestination('sbx_a', { name: '', port: 0, protocol: 'icmp', firstAt: 150, lastAt: 150 })
+    await destinations.add([first, nameless, aDestination('sbx_b')], 10)
+    await destinations.add([{ ...first, connections: 2, uploadedBytes: 5, firstAt: 90, lastAt: 95 }], 10)
+    await destinations.add([{ ...first, connections: 0, downloadedBytes: 2 ** 50, lastAt: 200 }], 10)
+    await destinations.add([{ ...first, connections: 0, uploadedBytes: 1, lastAt: 120 }], 10)
+    await destinations.add([], 10)
+    const sums = { connections: 3, uploadedBytes: 6, downloadedBytes: 2 ** 50, firstAt: 90, lastAt: 200 }
+    const summed = { ...first, ...sums }
+    expect(await destinations.list(page)).toEqual({ items: [summed, nameless], total: 2 })
+    expect(await destinations.list({ ...page, limit: 1, offset: 1 })).toEqual({ items: [nameless], total: 2 })
+    await destinations.add([aDestination('sbx_a', { port: 80, lastAt: 160 })], 2)
+    const left = await destinations.list(page)
+    expect(left.items.map(({ port }) => port)).toEqual([443, 80])
+    expect(await destinations.list({ ...page, sandboxId: 'sbx_b' })).toMatchObject({ total: 1 })
   })
 }
 

@@ -1,5 +1,6 @@
 import { newId, newSecret, sha256 } from '../core/ids.ts'
 import type {
+  DestinationRecord,
   EventRecord,
   ExecutionRecord,
   KeyRecord,
@@ -26,6 +27,10 @@ export function aSandbox(fields: Partial<SandboxRecord> = {}): SandboxRecord {
     driver: 'memory',
     storage: 'memory',
     idBase: 0,
+    network: null,
+    rulesDigest: null,
+    ports: [],
+    trafficBefore: { up: 0, down: 0 },
     idleTimeoutMs: 600_000,
     expiresAt: null,
     projectId: null,
@@ -114,6 +119,22 @@ export function aUsage(sandboxId: string, fields: Partial<UsageRecord> = {}): Us
     cpuUsec: 0,
     memoryByteSec: 0,
     egressBytes: 0,
+    ...fields,
+  }
+}
+
+export function aDestination(sandboxId: string, fields: Partial<DestinationRecord> = {}): DestinationRecord {
+  return {
+    sandboxId,
+    name: 'example.com',
+    address: '93.184.216.34',
+    port: 443,
+    protocol: 'tcp',
+    connections: 1,
+    uploadedBytes: null,
+    downloadedBytes: null,
+    firstAt: 1_700_000_000_000,
+    lastAt: 1_700_000_000_000,
     ...fields,
   }
 }

@@ -71,6 +71,11 @@ export class SegmentChain {
     return this.#open?.segment === segment ? this.#open.last : null
   }
 
+  /** When the last bytes came; null: nothing was written by this chain. */
+  get lastTime(): number | null {
+    return this.#open?.last?.time ?? null
+  }
+
   close(): void {
     this.#open?.close()
     this.#open = null

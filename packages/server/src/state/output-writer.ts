@@ -13,6 +13,8 @@ const SLOW_WRITE_MS = 5
 const AVOID_MS = 500
 /** What was written so recently is read in place, because it is surely in the page cache. */
 const HOT = 4 * 1024 * 1024
+/** Bytes that those who wait for them are given at once: reading so few back costs more than a copy. */
+const HANDED = 4096
 let avoidUntil = 0
 
 /** The one writer of a running execution's log, and the source for those who follow it. */
@@ -23,7 +25,7 @@ export class OutputWriter {
   /** Writes under way in the thread pool; the next ones wait for them. */
   #writing: Promise<void> | null = null
   #ended = false
-  #waiting = new Set<() => void>()
+  #waiting = new Set<(written: Chunk | null) => void>()
 
   constructor(chain: SegmentChain) {
     this.#chain = chain
@@ -82,7 +84,14 @@ export class OutputWriter {
     }
     const ended = performance.now()
     if (ended - began > SLOW_WRITE_MS) avoidUntil = ended + AVOID_MS
-    this.#notify()
+    this.#notify(this.#handed(offset, stream, data))
+  }
+
+  /** What was just written as readers see it; null: they read it for themselves. */
+  #handed(offset: number, stream: OutputStream, data: Uint8Array): Chunk | null {
+    if (this.#waiting.size === 0 || data.length > HANDED || this.kept !== offset + data.length) return null
+    const time = this.#chain.lastTime
+    return time === null ? null : { offset, stream, time, data: Buffer.from(data) }
   }
 
   async #later(offset: number, stream: OutputStream, data: Uint8Array): Promise<void> {
@@ -109,8 +118,8 @@ export class OutputWriter {
     this.#notify()
   }
 
-  #notify(): void {
-    for (const wake of this.#waiting) wake()
+  #notify(written: Chunk | null = null): void {
+    for (const wake of this.#waiting) wake(written)
     this.#waiting.clear()
   }
 
@@ -138,7 +147,10 @@ export class OutputWriter {
         const segment: Segment | undefined = open !== undefined && at < open.end ? open : this.#chain.find(at)
         if (segment === undefined) {
           if (this.#ended) return
-          await new Promise<void>((wake) => this.#waiting.add(wake))
+          const written = await new Promise<Chunk | null>((wake) => this.#waiting.add(wake))
+          if (written?.offset !== at) continue
+          yield written
+          at += written.data.length
           continue
         }
         if (reader?.segment !== segment) {

@@ -1,4 +1,5 @@
 import type {
+  DestinationRecord,
   EventRecord,
   ExecutionRecord,
   KeyRecord,
@@ -18,6 +19,7 @@ export interface Store {
   readonly executions: ExecutionStore
   readonly events: EventStore
   readonly usage: UsageStore
+  readonly destinations: DestinationStore
   readonly keys: KeyStore
   readonly sshKeys: SshKeyStore
   close(): Promise<void>
@@ -52,7 +54,7 @@ export interface SandboxStore {
   ): Promise<SandboxRecord>
   /** Every sandbox in these states, for reconcile. */
   inStates(states: SandboxState[]): Promise<SandboxRecord[]>
-  /** Forgets sandboxes that ended before `time`, with their executions and events; usage stays. @returns the executions' ids, whose output may go. */
+  /** Forgets sandboxes that ended before `time`, with their executions, events and destinations; usage stays. @returns the executions' ids, whose output may go. */
   purge(time: number): Promise<{ sandboxes: string[]; executions: string[] }>
 }
 
@@ -110,8 +112,22 @@ export interface EventStore {
     limit: number
     offset: number
     direction: 'asc' | 'desc'
-    type?: string
+    /** One type, or any of several. */
+    type?: string | readonly string[]
   }): Promise<{ items: EventRecord[]; total: number }>
+  /** Stores events that tell of nothing else that is stored. */
+  add(records: EventRecord[]): Promise<void>
+}
+
+export interface DestinationStore {
+  /** Adds connections and bytes to what is known of the same sandbox, name, address, port and protocol. At most `limit` a sandbox are kept, the most recent. */
+  add(records: DestinationRecord[], limit: number): Promise<void>
+  /** Most recent first. */
+  list(query: {
+    sandboxId: string
+    limit: number
+    offset: number
+  }): Promise<{ items: DestinationRecord[]; total: number }>
 }
 
 export type UsageSums = Pick<UsageRecord, 'executions' | 'cpuUsec' | 'memoryByteSec' | 'egressBytes'>

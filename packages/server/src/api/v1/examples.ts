@@ -21,6 +21,31 @@ const at = '2026-11-21T09:30:00.000Z'
 const id = 'sbx_3kq7c2vfa5m1x8zd'
 const execution = 'exe_9w4n6rj0b2t5ys7p'
 
+const network = {
+  mode: 'rules' as const,
+  default: 'deny' as const,
+  allow: ['*.pythonhosted.org', 'pypi.org'],
+  deny: [],
+  learn: false,
+  uploadBytesPerSecond: null,
+  downloadBytesPerSecond: 10_485_760,
+  connections: null,
+}
+
+const port = {
+  port: 3000,
+  access: 'private' as const,
+  url: 'http://3000-sbx-3kq7c2vfa5m1x8zd.localhost:4700/',
+}
+
+const networkState = {
+  network,
+  addresses: ['198.18.0.16'],
+  uploadedBytes: 48_211,
+  downloadedBytes: 1_902_334,
+  learned: ['files.pythonhosted.org', 'pypi.org'],
+}
+
 const sandbox = {
   id,
   name: 'notebook',
@@ -39,7 +64,8 @@ const sandbox = {
     storage: 'overlay',
     description: 'Linux namespaces, seccomp and cgroups (crun)',
   },
-  network: { mode: 'none' as const },
+  network,
+  ports: [port],
   idleTimeoutMs: 600_000,
   expiresAt: null,
   projectId: null,
@@ -124,6 +150,8 @@ export const examples: Examples = {
       resources: { memory: '1Gi' },
       metadata: { team: 'research' },
       idleTimeout: '10m',
+      network: { allow: network.allow, download: '10Mi' },
+      ports: [3000],
     },
     output: sandbox,
   },
@@ -222,6 +250,72 @@ export const examples: Examples = {
       totalMemoryByteSec: 4_500_000_000,
       totalNetworkEgressBytes: 0,
     },
+  },
+  getNetwork: { params: { id }, output: networkState },
+  setNetwork: {
+    params: { id },
+    body: { network: { allow: network.allow, download: '10Mi' } },
+    output: networkState,
+  },
+  readNetworkLog: {
+    params: { id },
+    query: { reverse: 'true', limit: '10' },
+    output: {
+      entries: [
+        {
+          at,
+          verdict: 'refused',
+          protocol: 'tls',
+          name: 'example.org',
+          address: null,
+          port: 443,
+          rule: 'default deny',
+          message: 'example.org is refused: no rule allows this name.',
+          count: 1,
+          process: 'curl (pid 31)',
+        },
+      ],
+      total: 1,
+    },
+  },
+  listDestinations: {
+    params: { id },
+    query: { limit: '10' },
+    output: {
+      destinations: [
+        {
+          name: 'pypi.org',
+          address: '151.101.64.223',
+          port: 443,
+          protocol: 'tcp',
+          connections: 2,
+          uploadedBytes: 2210,
+          downloadedBytes: 91_022,
+          firstAt: at,
+          lastAt: at,
+        },
+      ],
+      total: 1,
+    },
+  },
+  explainNetwork: {
+    params: { id },
+    query: { destination: 'pypi.org:443' },
+    output: {
+      destination: 'pypi.org:443',
+      verdict: 'allowed',
+      rule: 'allow pypi.org',
+      message: 'pypi.org is allowed by "allow pypi.org".',
+      addresses: [{ address: '151.101.64.223', verdict: 'allowed', rule: 'allow pypi.org' }],
+    },
+  },
+  listPorts: { params: { id }, output: { ports: [port] } },
+  exposePort: { params: { id, port: '3000' }, body: { access: 'private' }, output: port },
+  unexposePort: { params: { id, port: '3000' } },
+  linkPort: {
+    params: { id, port: '3000' },
+    body: { ttl: '24h' },
+    output: { url: `${port.url}?caisson_token=${token}`, token, expiresAt: at },
   },
   readFile: { params: { id }, query: { path: 'notes.txt' } },
   writeFile: {

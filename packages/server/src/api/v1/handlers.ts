@@ -3,6 +3,7 @@ import type { UseCases } from '../../sandboxes/use-cases.ts'
 import { done, type Handlers, once } from './call.ts'
 import { executionHandlers } from './execution-handlers.ts'
 import { fileHandlers } from './file-handlers.ts'
+import { networkHandlers } from './network-handlers.ts'
 
 export interface HandlerOptions {
   useCases: UseCases
@@ -15,6 +16,7 @@ export function createHandlers({ useCases, doctor, stop }: HandlerOptions): Hand
   return {
     ...executionHandlers(useCases),
     ...fileHandlers(useCases),
+    ...networkHandlers(useCases),
     createSandbox: async ({ body, idempotencyKey, signal }) => {
       // A client that repeats its key will ask again for what it has missed; for others nobody would know the id.
       const leaving = idempotencyKey === undefined ? signal : undefined

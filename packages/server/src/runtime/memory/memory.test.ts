@@ -1,4 +1,4 @@
-import { driverSuite } from '../conformance.ts'
+import { driverSuite, NO_NETWORK } from '../conformance.ts'
 import { MemoryDriver, MemoryHost } from './index.ts'
 
 let last = 0
@@ -30,5 +30,6 @@ driverSuite(
     'a start that fails leaves nothing': 'nothing can go wrong with a start in memory',
     'memory is limited and the kill is counted': 'it enforces no limits',
     'processes are limited': 'it enforces no limits',
+    ...NO_NETWORK,
   },
 )

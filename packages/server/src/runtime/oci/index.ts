@@ -11,6 +11,7 @@ import {
 } from '../../launcher/client.ts'
 import { connectAgent } from '../agent-socket.ts'
 import type { Driver, Ended, Found, Usage } from '../driver.ts'
+import { OciNetwork } from './network.ts'
 import { toLaunchPlan } from './plan.ts'
 import { requireGoodCrun } from './probe.ts'
 import { readOomKills, readUsage } from './usage.ts'
@@ -30,6 +31,7 @@ export class OciDriver implements Driver {
   readonly defaultUser = 'agent'
   readonly roots: readonly RootPlan['kind'][] = ['overlay', 'directory']
   readonly limits: readonly (keyof Limits)[] = ['memoryBytes', 'cpuMillis', 'pids']
+  readonly network: OciNetwork
   #launcher: Launcher
   #dataDir: string
   #crun: string
@@ -39,6 +41,7 @@ export class OciDriver implements Driver {
     this.#launcher = launcher
     this.#dataDir = dataDir
     this.#crun = crun
+    this.network = new OciNetwork(launcher)
   }
 
   async open(signal?: AbortSignal): Promise<void> {

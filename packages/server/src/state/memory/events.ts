@@ -8,10 +8,15 @@ export class MemoryEvents implements EventStore {
   async list(query: Parameters<EventStore['list']>[0]): Promise<{ items: EventRecord[]; total: number }> {
     const { direction, limit, offset, sandboxId, type } = query
     const all = this.#records.filter(
-      (event) => event.sandboxId === sandboxId && (type === undefined || event.type === type),
+      (event) => event.sandboxId === sandboxId && (type === undefined || [type].flat().includes(event.type)),
     )
     if (direction === 'desc') all.reverse()
     return { items: structuredClone(all.slice(offset, offset + limit)), total: all.length }
+  }
+
+  async add(records: EventRecord[]): Promise<void> {
+    this.assertNew(records)
+    this.tell(records)
   }
 
   /** To be asked before the write that tells them, so that there are both or neither. */

@@ -1,4 +1,5 @@
 import type { Store } from '../store.ts'
+import { MemoryDestinations } from './destinations.ts'
 import { MemoryEvents } from './events.ts'
 import { MemoryExecutions } from './executions.ts'
 import { MemoryKeys } from './keys.ts'
@@ -11,12 +12,17 @@ export function createMemoryStore(): Store {
   const events = new MemoryEvents()
   const sandboxes = new MemorySandboxes(events)
   const executions = new MemoryExecutions(sandboxes, events)
-  sandboxes.onPurged = (id) => executions.forget(id)
+  const destinations = new MemoryDestinations()
+  sandboxes.onPurged = (id) => {
+    destinations.forget(id)
+    return executions.forget(id)
+  }
   return {
     sandboxes,
     executions,
     events,
     usage: new MemoryUsage(),
+    destinations,
     keys: new MemoryKeys(),
     sshKeys: new MemorySshKeys(),
     close: async () => {},

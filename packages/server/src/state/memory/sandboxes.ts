@@ -18,7 +18,7 @@ const SORT: Record<SandboxQuery['sort'], (record: SandboxRecord) => Key> = {
 
 /** Records are copied in and out, so that nobody changes one but through the store. */
 export class MemorySandboxes implements SandboxStore {
-  /** Forgets the executions of a purged sandbox. @returns their ids. */
+  /** Forgets what belongs to a purged sandbox. @returns the ids of its executions. */
   onPurged: (id: string) => string[] = () => []
   readonly #records = new Map<string, SandboxRecord>()
   readonly #events: MemoryEvents

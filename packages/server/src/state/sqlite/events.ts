@@ -16,12 +16,18 @@ export class SqliteEvents implements EventStore {
   async list(query: Parameters<EventStore['list']>[0]): Promise<{ items: EventRecord[]; total: number }> {
     const { direction, limit, offset, sandboxId, type } = query
     let matching = this.#connection.db.selectFrom('events').where('sandboxId', '=', sandboxId)
-    if (type !== undefined) matching = matching.where('type', '=', type)
+    if (typeof type === 'string') matching = matching.where('type', '=', type)
+    else if (type !== undefined) matching = matching.where('type', 'in', type)
     const rows = await matching.selectAll().orderBy('seq', direction).limit(limit).offset(offset).execute()
     const { total } = await matching
       .select(({ fn }) => fn.countAll<number>().as('total'))
       .executeTakeFirstOrThrow()
     return { items: rows.map(decode), total }
+  }
+
+  /** Not flushed to the disk: what a power cut takes is what nothing else depends on. */
+  async add(records: EventRecord[]): Promise<void> {
+    if (records.length > 0) this.#connection.transact(() => tell(this.#connection, records))
   }
 }
 

@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Durability, Store } from '../store.ts'
 import { Connection } from './connection.ts'
+import { SqliteDestinations } from './destinations.ts'
 import { SqliteEvents } from './events.ts'
 import { SqliteExecutions } from './executions.ts'
 import { GroupSync } from './group-sync.ts'
@@ -33,6 +34,7 @@ export async function openSqliteStore(dataDir: string): Promise<Store> {
     executions: new SqliteExecutions(connection),
     events: new SqliteEvents(connection),
     usage: new SqliteUsage(connection),
+    destinations: new SqliteDestinations(connection),
     keys: new SqliteKeys(connection, sync),
     sshKeys: new SqliteSshKeys(connection, sync),
     close: async () => {

@@ -54,7 +54,14 @@ test('a database of the first version keeps what it has, and gets what is new', 
   const { kind: _kind, tag: _tag, pid: _pid, outputKeep: _keep, outputStart: _start, ...first } = old
   alter((database) => {
     database.exec(`${MIGRATIONS[0]}; pragma application_id = ${APPLICATION_ID}; pragma user_version = 1`)
-    put(database, 'sandboxes', sandboxCodec.encode(box))
+    const {
+      network: _network,
+      rulesDigest: _digest,
+      ports: _ports,
+      trafficBefore: _traffic,
+      ...sandbox
+    } = sandboxCodec.encode(box)
+    put(database, 'sandboxes', sandbox)
     put(database, 'executions', executionCodec.encodeSome(first))
   })
   const store = await openSqliteStore(dir)

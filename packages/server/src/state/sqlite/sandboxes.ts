@@ -135,6 +135,8 @@ export class SqliteSandboxes implements SandboxStore {
     const told = rows(db.deleteFrom('events').where('seq', 'in', of('events')).returning('id'))
     for (const { id } of gone) executions.push(id)
     if (gone.length === PIECE || told.length === PIECE) return true
+    // They are few enough for one piece.
+    rows(db.deleteFrom('destinations').where('sandboxId', '=', old.id))
     rows(db.deleteFrom('sandboxes').where('id', '=', old.id))
     sandboxes.push(old.id)
     return true

@@ -1,5 +1,6 @@
 import type { Generated } from 'kysely'
 import type {
+  DestinationRecord,
   EventRecord,
   ExecutionRecord,
   KeyRecord,
@@ -18,7 +19,10 @@ type Table<R> =
     ? Row<Record, Json, Bool> & { seq: Generated<number> }
     : never
 
-export const sandboxCodec = codec<SandboxRecord>()(['metadata', 'env', 'asked', 'granted', 'ending'], [])
+export const sandboxCodec = codec<SandboxRecord>()(
+  ['metadata', 'env', 'asked', 'granted', 'network', 'ports', 'trafficBefore', 'ending'],
+  [],
+)
 export const executionCodec = codec<ExecutionRecord>()(['argv', 'env', 'tty'], ['stdin', 'outputTruncated'])
 export const eventCodec = codec<EventRecord>()(['payload'], [])
 export const keyCodec = codec<KeyRecord>()(['scopes'], [])
@@ -29,6 +33,7 @@ export interface Schema {
   executions: Table<typeof executionCodec>
   events: Table<typeof eventCodec>
   usage: UsageRecord
+  destinations: DestinationRecord
   keys: Table<typeof keyCodec>
   ssh_keys: Table<typeof sshKeyCodec>
 }
@@ -163,5 +168,26 @@ export const MIGRATIONS: readonly string[] = [
     publicKey text not null,
     createdAt integer not null
   ) strict;
+  `,
+  `
+  alter table sandboxes add column network text;
+  alter table sandboxes add column rulesDigest text;
+  alter table sandboxes add column ports text not null default '[]';
+  alter table sandboxes add column trafficBefore text not null default '{"up":0,"down":0}';
+
+  create table destinations (
+    sandboxId text not null,
+    name text not null,
+    address text not null,
+    port integer not null,
+    protocol text not null,
+    connections integer not null,
+    uploadedBytes integer,
+    downloadedBytes integer,
+    firstAt integer not null,
+    lastAt integer not null,
+    primary key (sandboxId, name, address, port, protocol)
+  ) strict, without rowid;
+  create index destinations_recent on destinations (sandboxId, lastAt);
   `,
 ]

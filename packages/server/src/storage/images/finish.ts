@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PUBLIC_MIRRORS, sourceLines } from './mirror.ts'
 import type { Recipe } from './recipe.ts'
@@ -18,6 +18,9 @@ const EMPTIED = [
   'var/lib/apt/lists',
 ]
 
+/** Packages give these a capability that no sandbox has, without which they would not even start; they need none there. */
+const WITHOUT_CAPABILITIES = ['usr/bin/ping']
+
 /**
  * Turns a freshly built tree into an image: user rights, names, environment, mount points; nothing of the host.
  * Only for trees that nobody but the package manager has written: it opens paths inside them.
@@ -27,6 +30,7 @@ export async function finishTree(rootfs: string, recipe: Recipe): Promise<void> 
   for (const path of MOUNT_POINTS) await mkdir(join(rootfs, path), { recursive: true, mode: 0o755 })
   for (const path of ['tmp', 'var/tmp']) await chmod(join(rootfs, path), 0o1777)
   await rm(join(rootfs, 'etc/apt/apt.conf.d/99mmdebstrap'), { force: true })
+  for (const path of WITHOUT_CAPABILITIES) await dropCapabilities(join(rootfs, path))
   for (const [path, content] of Object.entries(files(recipe))) await replace(join(rootfs, path), content)
   if (recipe.user.sudo) {
     const rule = `${recipe.user.name} ALL=(ALL:ALL) NOPASSWD: ALL\n`
@@ -45,6 +49,19 @@ function files({ debian, env }: Recipe): Record<string, string> {
     'etc/machine-id': '',
     'etc/resolv.conf': '',
   }
+}
+
+/** A copy has the bytes of a file and not its extended attributes, where capabilities are. Nothing to do when absent. */
+async function dropCapabilities(path: string): Promise<void> {
+  const copy = `${path}.plain`
+  try {
+    await copyFile(path, copy)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw error
+  }
+  await chmod(copy, 0o755)
+  await rename(copy, path)
 }
 
 /** Removes first, so that a symbolic link which a package left is replaced and never followed. */

@@ -1,0 +1,161 @@
+import { SandboxError } from '@caisson/protocol/errors'
+import type { CreateSandbox, ExposedPort } from '@caisson/protocol/resources'
+import { parseDuration } from '../core/duration.ts'
+import { newEvent } from '../core/events.ts'
+import { invalid } from '../core/invalid.ts'
+import type { SandboxRecord } from '../core/records.ts'
+import { changeSandbox } from './change-sandbox.ts'
+import type { Context } from './context.ts'
+import { connectPort, hold } from './dial.ts'
+import type { Live } from './live.ts'
+import { findLive, findSandbox } from './lookup.ts'
+import { openedUntil, signPortToken } from './port-tokens.ts'
+import { portUrl, showPorts } from './port-urls.ts'
+import type { ReachedPort, UseCases } from './use-cases.ts'
+
+type PortUseCases = Pick<UseCases, 'listPorts' | 'exposePort' | 'unexposePort' | 'linkPort' | 'reachPort'>
+type Exposed = SandboxRecord['ports'][number]
+
+const MIN_PORT = 1024
+const MAX_PORT = 65_535
+const MAX_PORTS = 64
+const DEFAULT_TTL = '24h'
+const MAX_TTL_MS = 30 * 24 * 3_600_000
+
+export function portUseCases(context: Context): PortUseCases {
+  return {
+    listPorts: async (id) => showPorts(context, await findSandbox(context, id)),
+    exposePort: (...args) => exposePort(context, ...args),
+    unexposePort: (...args) => unexposePort(context, ...args),
+    linkPort: (...args) => linkPort(context, ...args),
+    reachPort: (...args) => reachPort(context, ...args),
+  }
+}
+
+/** The ports that a new sandbox was asked to expose. @throws SandboxError `invalid_request` */
+export function parsePorts(asked: CreateSandbox['ports']): Exposed[] {
+  const since = Date.now()
+  const ports = (asked ?? []).map((each) => {
+    const { port, access = 'private' } = typeof each === 'number' ? { port: each } : each
+    assertPort(port, 'ports')
+    return { port, access, since }
+  })
+  if (ports.length > MAX_PORTS) throw invalid('ports', `at most ${MAX_PORTS} ports can be exposed`)
+  const twice = ports.find(({ port }, at) => ports.findIndex((other) => other.port === port) !== at)
+  if (twice !== undefined) throw invalid('ports', `port ${twice.port} is named twice`)
+  return ports.sort(byNumber)
+}
+
+async function exposePort(
+  context: Context,
+  ...[id, port, { access = 'private' }]: Parameters<UseCases['exposePort']>
+): Promise<ExposedPort> {
+  assertPort(port, 'port')
+  const now = Date.now()
+  let wasPublic = false
+  const record = await changePorts(context, await findSandbox(context, id), (ports) => {
+    const known = ports.find((each) => each.port === port)
+    if (known === undefined && ports.length >= MAX_PORTS)
+      throw new SandboxError('too_many', { what: 'exposed ports of this sandbox', limit: MAX_PORTS })
+    if (known?.access === access) return ports
+    wasPublic = known?.access === 'public'
+    const others = ports.filter((each) => each !== known)
+    return [...others, { port, access, since: known?.since ?? now }].sort(byNumber)
+  })
+  // Whoever came in while it was public has shown no token.
+  if (wasPublic) cut(context, record.id, port)
+  return { port, access, url: portUrl(context, record, port) }
+}
+
+async function unexposePort(context: Context, id: string, port: number): Promise<void> {
+  const record = await changePorts(context, await findSandbox(context, id), (ports, sandbox) => {
+    const left = ports.filter((each) => each.port !== port)
+    if (left.length === ports.length) throw new SandboxError('port_not_exposed', { sandbox, port })
+    return left
+  })
+  cut(context, record.id, port)
+}
+
+/** Stores the ports that `decide` makes of those that are exposed; the same list changes nothing. */
+async function changePorts(
+  context: Context,
+  record: SandboxRecord,
+  decide: (ports: Exposed[], sandbox: string) => Exposed[],
+): Promise<SandboxRecord> {
+  return changeSandbox(context, record, (seen) => {
+    const ports = decide(seen.ports, seen.id)
+    if (ports === seen.ports) return { change: {}, events: [] }
+    const shown = ports.map(({ port, access }) => ({ port, access }))
+    return { change: { ports }, events: [newEvent(seen.id, 'ports', { ports: shown })] }
+  })
+}
+
+async function linkPort(
+  context: Context,
+  ...[id, port, { ttl }]: Parameters<UseCases['linkPort']>
+): ReturnType<UseCases['linkPort']> {
+  const { record } = await findLive(context, id)
+  const { since } = findExposed(record, port)
+  const lifetime = parseDuration(ttl ?? DEFAULT_TTL, 'ttl')
+  if (lifetime === 0 || lifetime > MAX_TTL_MS) throw invalid('ttl', 'must be more than 0 and at most 30d')
+  const expiresAt = Date.now() + lifetime
+  const token = signPortToken(context.signingKey, { sandbox: record.id, port, since, expiresAt })
+  const url = portUrl(context, record, port)
+  return {
+    url: url && `${url}?caisson_token=${token}`,
+    token,
+    expiresAt: new Date(expiresAt).toISOString(),
+  }
+}
+
+/** By id alone, in the form of a host name too: names could be guessed. */
+async function reachPort(context: Context, asWritten: string, port: number): Promise<ReachedPort> {
+  const id = asWritten.toLowerCase().replaceAll('-', '_')
+  const known = context.live.has(id) || (await context.store.sandboxes.get(id)) !== null
+  if (!known) throw new SandboxError('sandbox_not_found', { sandbox: asWritten })
+  const live = await findLive(context, id)
+  const { access, since } = findExposed(live.record, port)
+  return {
+    sandbox: id,
+    access,
+    admittedUntil: (token) =>
+      openedUntil(context.signingKey, token, { sandbox: id, port, since }, Date.now()),
+    hold: () => hold(context, live),
+    connect: (signal) => connectPort(context, live, port, signal),
+    closed: openPortsOf(live, port).signal,
+  }
+}
+
+function findExposed(record: SandboxRecord, port: number): Exposed {
+  const exposed = record.ports.find((each) => each.port === port)
+  if (exposed === undefined) throw new SandboxError('port_not_exposed', { sandbox: record.id, port })
+  return exposed
+}
+
+/** What ends the connections to the ports of a sandbox that runs. With its agent they break by themselves. */
+const openPorts = new WeakMap<Live, Map<number, AbortController>>()
+
+function openPortsOf(live: Live, port: number): AbortController {
+  const ports = openPorts.get(live) ?? new Map<number, AbortController>()
+  openPorts.set(live, ports)
+  const known = ports.get(port) ?? new AbortController()
+  ports.set(port, known)
+  return known
+}
+
+/** Ends all connections to a port. */
+function cut(context: Context, id: string, port: number): void {
+  const live = context.live.get(id)
+  const ports = live && openPorts.get(live)
+  ports?.get(port)?.abort()
+  ports?.delete(port)
+}
+
+function assertPort(port: number, path: string): void {
+  if (!Number.isInteger(port) || port < MIN_PORT || port > MAX_PORT)
+    throw invalid(path, `${port} can not be exposed; ports ${MIN_PORT} to ${MAX_PORT} can`)
+}
+
+function byNumber(a: Exposed, b: Exposed): number {
+  return a.port - b.port
+}
