@@ -89,7 +89,7 @@ async function changeInKernel(dataDir: string, boxes: Sandbox[], run: Run): Prom
       const sandbox = turn % boxes.length
       const rules = packetsOf(rulesOf(sandbox, turn + 2))
       const since = performance.now()
-      await launcher.setRules(boxes[sandbox]!.id, rules)
+      await launcher.setRules(boxes[sandbox]!.id, rules, [])
       samples.push(performance.now() - since)
     }
   } finally {
@@ -116,8 +116,10 @@ async function neighbours(client: Client, boxes: Sandbox[], run: Run): Promise<n
   )
   let reached = 0
   await inTurns([...boxes.entries()], async ([index, box]) => {
-    const others = Array.from({ length: PEERS }, (_, n) => addresses[(index + 1 + n * 7) % boxes.length]!)
-    const { stdout } = await box.exec(['python3', '-c', CONNECT, ...others.flat()])
+    const others = Array.from({ length: PEERS }, (_, n) => (index + 1 + n * 7) % boxes.length)
+      .filter((other) => other !== index)
+      .flatMap((other) => addresses[other]!)
+    const { stdout } = await box.exec(['python3', '-c', CONNECT, ...others])
     reached += Number(stdout)
   })
   return reached

@@ -48,12 +48,12 @@ bool jobs_starting(const struct jobs *jobs) { return running_of(jobs, JOB_START)
 
 static bool uses_slot(const struct job *job) { return job->kind == JOB_PLUG || job->kind == JOB_UNPLUG; }
 
-/* What is done to one slot is done in order. */
+/* What is done to one slot is done in order, and nothing overtakes a NETWORK. */
 static bool slot_busy(const struct jobs *jobs, const struct job *job) {
   for (size_t i = 0; i < jobs->running_count; i++)
     if (uses_slot(jobs->running[i]) && jobs->running[i]->plug.slot == job->plug.slot) return true;
   for (const struct job *at = jobs->waiting; at != job; at = at->next)
-    if (uses_slot(at) && at->plug.slot == job->plug.slot) return true;
+    if (at->kind == JOB_NETWORK || (uses_slot(at) && at->plug.slot == job->plug.slot)) return true;
   return false;
 }
 
@@ -154,7 +154,8 @@ static bool work(const struct job *job, const struct host *host, int pipe) {
       operation_check(host, &reply);
       break;
     case JOB_NETWORK:
-      ok = operation_network(host, job->plug.router, job->settings, &reply, &failure);
+      ok = operation_network(host, &(struct holder){.pid = job->holder, .namespace = job->plug.router},
+                             job->settings, &reply, &failure);
       break;
     case JOB_BLOCK:
       ok = operation_block(job->plug.router, job->block, &failure);

@@ -35,8 +35,9 @@ struct job {
   struct plan *plan;
   /* CLEAN and MAKE_DIRS: the id; REMOVE_TREE: the path. */
   char name[LAUNCHER_MAX_PATH + 1];
-  /* NETWORK: NULL leaves the settings that are in force. */
+  /* NETWORK: NULL leaves the settings that are in force; and who holds the router, 0: nobody. */
   struct router_settings *settings;
+  pid_t holder;
   /* PLUG, UNPLUG; of NETWORK and BLOCK the router alone. */
   struct plug plug;
   /* BLOCK */

@@ -124,7 +124,9 @@ int main(int count, char **values) {
   }
   server_run(&server);
   /* Sandboxes that have a network keep it. */
-  if (!network_in_use(&server.network) && router_traces(&host) && !router_remove(&host, &failure))
+  struct holder holder = {.pid = server.network.holder_pid, .namespace = server.network.namespace};
+  if (!network_in_use(&server.network) && (holder.pid || router_traces(&host)) &&
+      !router_remove(&host, &holder, &failure))
     log_line("%s: %s", failure.step, failure.text);
   (void)unlink(host.socket_path);
   cgroups_close(&host.cgroups);

@@ -2,10 +2,12 @@
 #include "net_list.h"
 
 #include <errno.h>
+#include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <string.h>
+#include <time.h>
 
 struct link_visit {
   void (*visit)(void *context, const struct link_info *link);
@@ -16,10 +18,13 @@ static void visit_link(void *context, const struct nlmsghdr *header) {
   const struct link_visit *visit = context;
   const struct ifinfomsg *body = NLMSG_DATA(header);
   struct link_info link = {.index = (unsigned)body->ifi_index, .peer_namespace = -1};
+  uint8_t state = IF_OPER_UNKNOWN;
   if (header->nlmsg_type != RTM_NEWLINK) return;
   message_attribute(header, sizeof *body, IFLA_IFNAME, link.name, sizeof link.name - 1);
   message_attribute(header, sizeof *body, IFLA_IFALIAS, link.alias, sizeof link.alias - 1);
   message_attribute(header, sizeof *body, IFLA_LINK_NETNSID, &link.peer_namespace, sizeof link.peer_namespace);
+  message_attribute(header, sizeof *body, IFLA_OPERSTATE, &state, sizeof state);
+  link.running = state == IF_OPER_UP;
   visit->visit(visit->context, &link);
 }
 
@@ -33,6 +38,17 @@ bool link_find(int socket, const char *name, struct link_info *out, struct failu
   batch_text(&batch, IFLA_IFNAME, name);
   batch_end(&batch, start);
   return batch_ask(&batch, false, visit_link, &visit, failure);
+}
+
+bool link_await(int socket, const char *name, struct failure *failure) {
+  enum { TRIES = 10000, PAUSE_USEC = 200 };
+  for (int i = 0; i < TRIES; i++) {
+    struct link_info link;
+    if (!link_find(socket, name, &link, failure)) return false;
+    if (link.running) return true;
+    nanosleep(&(struct timespec){.tv_nsec = PAUSE_USEC * 1000}, NULL);
+  }
+  return fail(failure, ETIMEDOUT, "interface", "%s does not come up", name);
 }
 
 bool links_visit(int socket, void (*visit)(void *context, const struct link_info *link), void *context,

@@ -10,9 +10,13 @@ struct link_info {
   char alias[128];
   /* The id that this namespace has for the peer's; -1 when there is none. */
   int peer_namespace;
+  /* Takes packets: until the kernel has come to see that the other end is up as well, it drops them. */
+  bool running;
 };
 /* False with ENODEV in the failure when there is no such interface. */
 bool link_find(int socket, const char *name, struct link_info *out, struct failure *failure);
+/* Waits until an interface takes packets: what is sent earlier would be repeated after a second. */
+bool link_await(int socket, const char *name, struct failure *failure);
 /* The id that the socket's namespace has for another; -1 when it has none. */
 int link_namespace_id(int socket, int namespace);
 

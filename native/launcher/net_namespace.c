@@ -97,7 +97,7 @@ static void hold(const struct host *host, int namespace, int ready) {
   _exit(1);
 }
 
-static bool remember(const struct host *host, pid_t pid, struct failure *failure) {
+bool holder_remember(const struct host *host, pid_t pid, struct failure *failure) {
   char text[64];
   snprintf(text, sizeof text, "%d %lu\n", pid, (unsigned long)process_start_time(pid));
   (void)unlinkat(host->run, HOLDER_FILE ".new", 0);
@@ -124,7 +124,7 @@ bool holder_make(const struct host *host, int namespace, struct holder *out, str
   pid_t pid = fork();
   if (pid == 0) hold(host, namespace, ends[1]);
   close_fd(&ends[1]);
-  bool ok = pid > 0 ? wait_ready(ends[0], pid, out, failure) && remember(host, pid, failure)
+  bool ok = pid > 0 ? wait_ready(ends[0], pid, out, failure) && holder_remember(host, pid, failure)
                     : fail(failure, errno, "router", "fork: %s", strerror(errno));
   close_fd(&ends[0]);
   if (ok || pid <= 0) return ok;

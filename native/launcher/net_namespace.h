@@ -25,6 +25,8 @@ long namespace_get(const char *name);
 
 /* The holder that run/router tells of, if it is one: no word of that file is believed, for the server may write it. */
 struct holder holder_find(const struct host *host);
+/* Writes a holder down in run/router, where a later launcher finds it. */
+bool holder_remember(const struct host *host, pid_t pid, struct failure *failure);
 /* Forks a holder of `namespace`, or of a new one for -1, and remembers it in run/router. */
 bool holder_make(const struct host *host, int namespace, struct holder *out, struct failure *failure);
 /* Ends it and waits until it has ended; its namespace goes when nothing else holds it. */

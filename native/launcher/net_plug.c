@@ -158,7 +158,7 @@ static bool join(const struct plug *plug, struct sides *sides, struct failure *f
       !settle_inner(plug, failure) || !make_pair(plug, sides, failure))
     return false;
   if (configure_inner(plug, sides, failure) && limit_rates(plug, sides, true, failure) &&
-      configure_outer(plug, sides, failure))
+      configure_outer(plug, sides, failure) && link_await(sides->router_links, sides->name, failure))
     return true;
   struct failure ignored = {0};
   if (!remove_pair(sides->router_links, sides->name, &ignored)) log_line("%s: %s", sides->name, ignored.text);

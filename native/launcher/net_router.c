@@ -10,7 +10,6 @@
 
 #include "launcher.gen.h"
 #include "net_list.h"
-#include "net_namespace.h"
 #include "net_table.h"
 #include "net_uplink.h"
 
@@ -178,26 +177,28 @@ static bool make(struct making *making, const struct router_settings *settings, 
   making->numbers.v6 = v6;
   return uplink_complete(host, making->host_links, &making->numbers, failure) &&
          uplink_guard(host, &making->numbers, failure) && namespace_enter(making->namespace, failure) &&
-         configure_router(making, failure) && load_table(making, settings, failure);
+         configure_router(making, failure) && load_table(making, settings, failure) &&
+         uplink_await(host, making->host_links, failure);
 }
 
-/* The namespace that this launcher holds has the last word; else the one that is held by a process. */
-static bool find_or_hold(const struct host *host, int namespace, struct holder *out, struct failure *failure) {
-  *out = holder_find(host);
-  if (out->namespace >= 0 && (namespace < 0 || namespace_same(out->namespace, namespace))) return true;
-  return holder_make(host, namespace, out, failure);
+/* What this launcher holds has the last word; else what a process holds. */
+static bool find_or_hold(const struct host *host, const struct holder *known, struct holder *out,
+                         struct failure *failure) {
+  *out = known->namespace >= 0 ? *known : holder_find(host);
+  if (out->namespace < 0 || !out->pid) return holder_make(host, out->namespace, out, failure);
+  return holder_remember(host, out->pid, failure);
 }
 
-bool operation_network(const struct host *host, int namespace, const struct router_settings *settings,
+bool operation_network(const struct host *host, const struct holder *known, const struct router_settings *settings,
                        struct writer *reply, struct failure *failure) {
   struct holder holder;
   char text[INET6_ADDRSTRLEN];
-  if (!find_or_hold(host, namespace, &holder, failure)) return false;
+  if (!find_or_hold(host, known, &holder, failure)) return false;
   struct making making = {.host = host, .namespace = holder.namespace};
   if (!make(&making, settings, failure)) {
     struct failure ignored = {0};
-    if (holder.made && namespace < 0 && namespace_enter(host->network_namespace, &ignored))
-      router_remove(host, &ignored);
+    if (holder.made && known->namespace < 0 && namespace_enter(host->network_namespace, &ignored))
+      router_remove(host, &holder, &ignored);
     return false;
   }
   struct net_address host4 = net_host4(&making.numbers);
@@ -214,12 +215,11 @@ bool operation_block(int namespace, unsigned block, struct failure *failure) {
 
 bool router_traces(const struct host *host) { return faccessat(host->run, "router", F_OK, AT_SYMLINK_NOFOLLOW) == 0; }
 
-bool router_remove(const struct host *host, struct failure *failure) {
-  struct holder holder = holder_find(host);
+bool router_remove(const struct host *host, const struct holder *known, struct failure *failure) {
+  struct holder holder = known->pid ? *known : holder_find(host);
   cleanup_fd int host_links = route_socket(failure);
   bool removed = host_links >= 0 && uplink_remove(host, host_links, failure);
-  if (holder.namespace >= 0) holder_end(host, &holder);
-  close_fd(&holder.namespace);
+  if (holder.pid) holder_end(host, &holder);
   (void)unlinkat(host->run, "router", 0);
   return removed;
 }

@@ -10,6 +10,7 @@
 #include "launcher.gen.h"
 #include "net_elements.h"
 #include "net_nft.h"
+#include "net_packets.h"
 #include "reserved.gen.h"
 
 /* Packets a second that are told of, for each interface; the rest is counted by nobody. */
@@ -26,9 +27,7 @@ struct addresses {
   char self6[INET6_ADDRSTRLEN];
 };
 
-static void line(struct text *out, const char *words) {
-  text_printf(out, "  %s\n", words);
-}
+static void line(struct text *out, const char *words) { text_printf(out, "  %s\n", words); }
 
 static void lines(struct text *out, const char *const *list, size_t count) {
   for (size_t i = 0; i < count; i++) line(out, list[i]);
@@ -128,7 +127,7 @@ static void put_divert(struct text *out, const struct table_plan *plan, const st
 
 static void put_refusal(struct text *out, const char *chain, unsigned kind, const char *before) {
   text_printf(out, "  chain %s {\n%s", chain, before);
-  text_printf(out, "    update @told { iifname " TOLD_REFUSED " } log group %u snaplen 128\n", kind);
+  text_printf(out, "    update @told { iifname " TOLD_REFUSED " } log group %u snaplen %d\n", kind, PACKET_SNAPLEN);
   line(out, "  goto turn_away");
   line(out, "}");
 }
@@ -145,8 +144,8 @@ static void put_verdicts(struct text *out) {
   text_printf(out, "  map verdicts { type mark : verdict; elements = { 0 : goto refuse, %d : goto unnamed }; }\n",
               MARK_UNNAMED);
   line(out, "chain pass {");
-  text_printf(out, "    meta mark %d ct mark 0 update @told_new { iifname " TOLD_NEW " } log group %d snaplen 128\n",
-              MARK_ALLOWED, PACKET_KIND_NEW);
+  text_printf(out, "    meta mark %d ct mark 0 update @told_new { iifname " TOLD_NEW " } log group %d snaplen %d\n",
+              MARK_ALLOWED, PACKET_KIND_NEW, PACKET_SNAPLEN);
   line(out, "  meta mark set 0");
   /* A slot without rules has no generation. */
   line(out, "  ct mark set iifname map @generation accept");

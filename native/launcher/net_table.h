@@ -9,7 +9,8 @@
    What is not a sandbox's only gets in as an answer. Whatever is missing or empty refuses.
 
    The router needs these settings besides (net.): ipv4.ip_forward=1, ipv6.conf.all.forwarding=1 with IPv6,
-   ipv4.icmp_ratelimit=0 and ipv6.icmp.ratelimit=0, or refusals of UDP are told once a second only. */
+   ipv4.icmp_ratelimit=0 and ipv6.icmp.ratelimit=0, or refusals of UDP are told once a second only. Needs Linux 5.10: elements
+   with conditions of their own, and a set that is emptied and filled with the same ranges in one transaction. */
 #ifndef CAISSON_LAUNCHER_NET_TABLE_H
 #define CAISSON_LAUNCHER_NET_TABLE_H
 

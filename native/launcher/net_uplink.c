@@ -110,6 +110,12 @@ bool uplink_complete(const struct host *host, int host_links, const struct numbe
   return batch_send(&batch, failure);
 }
 
+bool uplink_await(const struct host *host, int host_links, struct failure *failure) {
+  char name[IFNAMSIZ];
+  net_uplink_name(host->instance, name);
+  return link_await(host_links, name, failure);
+}
+
 static void doors(struct text *out, const char *family, const struct net_address *host) {
   char text[INET6_ADDRSTRLEN];
   net_address_text(host, text);

@@ -14,6 +14,8 @@ bool uplink_make(const struct host *host, int host_links, int router, int prefer
 /* Gives the host's end its IPv6, when there is any, and what is missing. */
 bool uplink_complete(const struct host *host, int host_links, const struct numbers *numbers,
                      struct failure *failure);
+/* Waits until it takes packets, which it does once both ends are up. */
+bool uplink_await(const struct host *host, int host_links, struct failure *failure);
 /* Lets the host forward, and loads its table: what comes over the uplink reaches three doors of the host, and nothing
    new goes to it. The caller is in the host's network namespace. */
 bool uplink_guard(const struct host *host, const struct numbers *numbers, struct failure *failure);

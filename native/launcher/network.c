@@ -48,6 +48,7 @@ bool network_adopt(struct network *network, const struct host *host, pid_t holde
   }
   close_fd(&network->holder);
   network->holder = pidfd;
+  network->holder_pid = holder;
   network->numbers = *numbers;
   unsigned blocks = 0;
   if (network->namespace >= 0 && namespace_same(network->namespace, namespace)) {

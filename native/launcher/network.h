@@ -19,8 +19,9 @@ struct slot {
 struct network {
   /* -1: there is no router. */
   int namespace;
-  /* The holder of the namespace; -1 when it has ended. */
+  /* The holder of the namespace by its pidfd, -1 when it has ended; and its pid, 0 then. */
   int holder;
+  pid_t holder_pid;
   /* A route socket, and others, in the router. */
   int links;
   int packets;

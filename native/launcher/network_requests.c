@@ -30,6 +30,7 @@ static struct job *add_router_job(struct server *server, enum job_kind kind, str
   struct job *job = job_new(kind, origin);
   if (!job) return NULL;
   job->plug.router = server->network.namespace;
+  job->holder = server->network.holder_pid;
   job->plug.numbers = server->network.numbers;
   jobs_add(&server->jobs, job);
   return job;
@@ -350,6 +351,7 @@ void server_recover_network(struct server *server) {
 
 void server_holder_ended(struct server *server) {
   close_fd(&server->network.holder);
+  server->network.holder_pid = 0;
   /* Its namespace is held here as well: another holder takes it over. */
   if (!server->ending) add_router_job(server, JOB_NETWORK, (struct origin){0});
 }

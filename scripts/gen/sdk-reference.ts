@@ -15,6 +15,8 @@ const FILES = [
   'jobs',
   'terminal',
   'variables',
+  'network',
+  'ports',
   'files',
   'write-file',
   'upload',

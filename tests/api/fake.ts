@@ -391,6 +391,7 @@ export class FakeUseCases implements UseCases {
       startedAt: at,
       sandboxes: 1,
       url: null,
+      previewDomain: 'localhost',
       ssh: null,
     }
   }

@@ -11,7 +11,7 @@ import { Launcher, type LaunchPlan } from '../../packages/server/src/launcher/cl
 import type { LauncherProgram } from '../../packages/server/src/launcher/start.ts'
 
 const run = promisify(execFile)
-const build = process.env.NBA ?? resolve(import.meta.dirname, '../../native/build')
+const build = resolve(import.meta.dirname, '../../native/build')
 const crun = ['/usr/bin/crun', '/usr/local/bin/crun'].find((path) => existsSync(path))
 
 /** Why these tests cannot run here; null when they can. */

@@ -162,6 +162,9 @@ async function wire(host: Namespace, internet: Namespace): Promise<void> {
     'link set lan up',
   ])
   await host.ip([`route add default via ${INTERNET.v4}`, `route add default via ${INTERNET.v6}`])
+  // Without a link-local address no neighbour is asked for, and it comes when the kernel has seen both ends up.
+  for (const namespace of [host, internet])
+    await until(async () => (await namespace.exec('ip', '-o', 'addr')).includes(' fe80::'))
 }
 
 async function startEcho(internet: Namespace, undo: AsyncDisposableStack): Promise<ChildProcess> {

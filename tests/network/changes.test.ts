@@ -21,6 +21,15 @@ try:
 except TimeoutError: print('cut: silence', flush=True)
 except OSError as e: print('cut:', errno.errorcode.get(e.errno, e), flush=True)`
 
+/** The same by UDP: one socket that asks again and again. */
+const DATAGRAMS = `import errno, socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect((sys.argv[1], 9000)); s.settimeout(4)
+try:
+  while True: s.send(b'x'); s.recv(10); print('got', flush=True); time.sleep(0.02)
+except TimeoutError: print('cut: silence', flush=True)
+except OSError as e: print('cut:', errno.errorcode.get(e.errno, e), flush=True)`
+
 const listen = (box: Sandbox, ...args: string[]) => box.start(['python3', '-u', '-c', LISTEN, ...args])
 
 /** Lines of an execution as they come. */
@@ -64,6 +73,15 @@ describe.skipIf(cannotNetwork)('a change of rules', () => {
     expect(stays.seen).not.toContain('cut')
     await setNetwork(box, { deny: ['93.184.216.0/24'] })
     expect(await stays.next('cut')).toBe(true)
+  })
+
+  test('cuts a conversation by datagrams as well', async ({ world, server }) => {
+    await using box = await inside(world, server, { allow: [evil.v4] })
+    const talk = new Lines(await box.start(['python3', '-u', '-c', DATAGRAMS, evil.v4]))
+    expect(await talk.next('got')).toBe(true)
+    await setNetwork(box, { allow: [example.v4] })
+    expect(await talk.next('cut')).toBe(true)
+    expect(talk.seen).not.toContain('silence')
   })
 
   test('cuts connections through the server that are not allowed any more, and leaves the others', async ({

@@ -5,6 +5,7 @@ import {
   cannotNetwork,
   HOST,
   inside,
+  PRIVATE,
   PUBLIC,
   refusals,
   setNetwork,
@@ -81,6 +82,51 @@ describe.skipIf(cannotNetwork)('a networked sandbox', () => {
     const { stdout } = await box.sh('ping -n -c2 -W1 ff02::1%eth0')
     const answers = [...stdout.matchAll(/ from (\S+):/g)].map(([, from]) => from!)
     expect(answers.filter((from) => !addresses.includes(from))).toEqual([])
+  })
+
+  test('is not led to the host by a name, nor to another sandbox', async ({ world, server }) => {
+    const { wan4, wan6 } = HOST
+    await using other = await inside(world, server, true)
+    const { addresses } = await other.client.call('getNetwork', { id: other.id })
+    const [theirs4, theirs6] = addresses
+    await world.setZone('self.evil.test', [
+      { type: 'A', data: wan4, ttl: 0 },
+      { type: 'AAAA', data: wan6, ttl: 0 },
+    ])
+    await world.setZone('other.evil.test', [
+      { type: 'A', data: theirs4!, ttl: 0 },
+      { type: 'AAAA', data: theirs6!, ttl: 0 },
+    ])
+    await using box = await inside(world, server, { allow: ['*.evil.test', 'self.evil.test:9000'] })
+    await world.forget()
+    const name = (host: string) => `curl('-H', 'Host: ${host}', 'http://${evil.v4}/')`
+    const tls = (host: string) => `curl('--resolve', '${host}:443:${evil.v4}', 'https://${host}/')`
+    const said = await attempt(box, {
+      self: name('self.evil.test'),
+      'self by TLS': tls('self.evil.test'),
+      'self, another port': `tcp('${wan4}', 9000)`,
+      'another sandbox': name('other.evil.test'),
+      'another sandbox by TLS': tls('other.evil.test'),
+    })
+    for (const [way, outcome] of Object.entries(said)) expect.soft(outcome, way).not.toMatch(/^ok$|"address"/)
+    expect(await world.seenPrivate()).toEqual([])
+  })
+
+  test('does not reach an address that the host has only just got', async ({ world, server }) => {
+    await using box = await inside(world, server, true)
+    await world.host.ip(['addr add 93.115.7.7/32 dev wan', 'addr add 2a00:1450:7::7/128 dev wan nodad'])
+    const said = await attempt(box, { v4: "tcp('93.115.7.7', 80)", v6: "tcp('2a00:1450:7::7', 80)" })
+    for (const [way, outcome] of Object.entries(said)) expect.soft(outcome, way).not.toMatch(/ok|timeout/)
+    expect(await world.seenPrivate()).toEqual([])
+  })
+
+  test('is not led on by routes that a packet carries in itself', async ({ world, server }) => {
+    await using box = await inside(world, server, true)
+    await world.forget()
+    for (const hop of ['198.19.255.254', example.v4])
+      for (const as of [[], ['sudo', '-n']])
+        await box.exec([...as, 'python3', '-c', SOURCE_ROUTE, hop, PRIVATE.lan])
+    expect(await world.seenPrivate()).toEqual([])
   })
 
   test('can not change its interface, addresses or routes, not even as its root', async ({
@@ -219,6 +265,16 @@ describe.skipIf(cannotNetwork)('on a host that forwards no IPv6', () => {
     expect(await world.host.exec('sysctl', '-n', 'net.ipv6.conf.all.forwarding')).toBe('0\n')
   })
 })
+
+/** Loose and strict source routes by way of a hop, over UDP and TCP. */
+const SOURCE_ROUTE = `import socket, sys
+for kind in (131, 137):
+  for protocol in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+    s = socket.socket(socket.AF_INET, protocol); s.settimeout(1)
+    try:
+      s.setsockopt(socket.IPPROTO_IP, 4, bytes([kind, 7, 4]) + socket.inet_aton(sys.argv[1]) + bytes([0]))
+      s.connect((sys.argv[2], 9000)); s.send(b'x'); print(s.recv(10))
+    except OSError as e: print(e)`
 
 /** Asks the kernel for another address, another route, and an interface that is down. */
 const CHANGE = `import errno, socket, struct

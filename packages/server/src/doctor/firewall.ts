@@ -16,6 +16,8 @@ const LIMITS = { memoryBytes: 64 * 1024 ** 2, cpuMillis: 1000, pids: 16 }
 const NO_LIMITS = { uploadBytesPerSecond: null, downloadBytesPerSecond: null, connections: null }
 const MEND = 'Install nftables (Debian: apt-get install nftables) and use a kernel with nf_tables and veth.'
 
+const SETUP = 'Run "caisson setup", which installs and builds what the trial needs.'
+
 /**
  * Whether the rules of a sandbox are really in force: starts one in a network made for this and tries what is allowed,
  * what is not, and this host. Without root, or without an image, only the launcher's word is told.
@@ -31,7 +33,7 @@ export async function firewall(config: Config, abilities: Abilities, signal?: Ab
   try {
     return judge(await tryRules(config, deadline))
   } catch (error) {
-    return missing(`it could not be tried: ${reason(error)}`, MEND)
+    return degraded(`${ability.detail}; it could not be tried: ${reason(error)}`, SETUP)
   }
 }
 
@@ -46,7 +48,7 @@ async function tryRules(config: Config, signal: AbortSignal): Promise<Tried> {
   await launcher.network({ permit: [], host: [TRIAL.host] }, signal)
   await launcher.plug(id, NO_LIMITS, signal)
   const [none] = await network.connect(pid, [TRIAL.allowed], signal)
-  await launcher.setRules(id, only(TRIAL.allowed), signal)
+  await launcher.setRules(id, only(TRIAL.allowed), [], signal)
   const addresses = [TRIAL.allowed, TRIAL.other, TRIAL.host]
   const [allowed, other, host] = await network.connect(pid, addresses, signal)
   return { none: none!, allowed: allowed!, other: other!, host: host! }

@@ -155,9 +155,11 @@ export class Launcher {
     await this.#request(Message.UNPLUG, fields().string(Tag.ID, id).encode(), signal)
   }
 
-  /** Replaces all rules of a plugged sandbox and forgets its pins. */
-  async setRules(id: string, rules: PacketRules, signal?: AbortSignal): Promise<void> {
-    await this.#request(Message.RULES, encodeRules(id, rules), signal)
+  /** Replaces all rules and pins of a plugged sandbox. */
+  async setRules(id: string, rules: PacketRules, pins: Pin[], signal?: AbortSignal): Promise<void> {
+    const first = pins.slice(0, LAUNCHER_LIMITS.MAX_PINS)
+    await this.#request(Message.RULES, encodeRules(id, rules, first), signal)
+    await this.pin(id, pins.slice(first.length), signal)
   }
 
   async pin(id: string, pins: Pin[], signal?: AbortSignal): Promise<void> {

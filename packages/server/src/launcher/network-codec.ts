@@ -37,16 +37,17 @@ export function encodePlug(id: string, settings: PlugSettings): Uint8Array {
   return out.encode()
 }
 
-export function encodeRules(id: string, rules: PacketRules): Uint8Array {
+export function encodeRules(id: string, rules: PacketRules, pins: Pin[]): Uint8Array {
   const { allow4, allow6, named4, named6, byName } = rules
-  return fields()
+  const out = fields()
     .string(Tag.ID, id)
     .bytes(Tag.ALLOW4, encodeRanges(allow4))
     .bytes(Tag.ALLOW6, encodeRanges(allow6))
     .bytes(Tag.NAMED4, encodeRanges(named4))
     .bytes(Tag.NAMED6, encodeRanges(named6))
     .u64(Tag.BY_NAME, byName ? 1 : 0)
-    .encode()
+  for (const pin of pins) out.bytes(Tag.PIN, encodePin(pin))
+  return out.encode()
 }
 
 function encodeRanges(ranges: AddressRange[]): Uint8Array {

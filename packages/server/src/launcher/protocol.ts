@@ -65,7 +65,7 @@ export const Message = {
   PLUG: 14,
   /** Request: ID. Takes the interface away; DELETE does so too. Nothing to do without one. */
   UNPLUG: 15,
-  /** Request: ID, ALLOW4?, ALLOW6?, NAMED4?, NAMED6?, BY_NAME?. Replaces all rules of a sandbox in one step, forgets its pins, and has its open connections judged anew. */
+  /** Request: ID, ALLOW4?, ALLOW6?, NAMED4?, NAMED6?, BY_NAME?, PIN*. Replaces all rules and pins of a sandbox in one step, and has its open connections judged anew. */
   RULES: 16,
   /** Request: ID, PIN+. Answered when they are in force. */
   PIN: 17,

@@ -122,7 +122,8 @@ export class Previews {
 
 /** @throws SandboxError `invalid_request` for what a program behind could read in another way */
 function assertWellFormed(request: IncomingMessage): void {
-  const { headers, rawHeaders } = request
+  const { headers, headersDistinct, rawHeaders } = request
+  if (headersDistinct.host?.length !== 1) throw malformed('Host', 'must be there, once')
   if (rawHeaders.length > 2 * MAX_HEADERS) throw malformed('', `a head has at most ${MAX_HEADERS} fields`)
   const coding = headers['transfer-encoding']
   if (coding !== undefined && coding.toLowerCase() !== 'chunked')

@@ -67,8 +67,8 @@ export interface NetworkHand {
   plug(id: string, limits: PlugLimits, signal?: AbortSignal): Promise<Plugged>
   /** Takes the interface away. A sandbox that ends loses it by itself. */
   unplug(id: string, signal?: AbortSignal): Promise<void>
-  /** Replaces the rules at once and forgets all pins; connections that are open are judged anew at their next packet. */
-  setRules(id: string, rules: PacketRules, signal?: AbortSignal): Promise<void>
+  /** Replaces rules and pins at once; connections that are open are judged anew at their next packet. */
+  setRules(id: string, rules: PacketRules, pins: Pin[], signal?: AbortSignal): Promise<void>
   /** Lets addresses be reached for some time; resolves when they can be. */
   pin(id: string, pins: Pin[], signal?: AbortSignal): Promise<void>
   /** The program that holds the socket with this local port, as `<name> (pid <n>)`; null: nobody, or not any more. The name is the guest's word. */

@@ -34,8 +34,8 @@ export class ManagedNetwork implements NetworkHand {
     return this.#run('unplug', id, (limit) => this.#hand.unplug(id, limit), signal)
   }
 
-  setRules(id: string, rules: PacketRules, signal?: AbortSignal): Promise<void> {
-    return this.#run('rules', id, (limit) => this.#hand.setRules(id, rules, limit), signal)
+  setRules(id: string, rules: PacketRules, pins: Pin[], signal?: AbortSignal): Promise<void> {
+    return this.#run('rules', id, (limit) => this.#hand.setRules(id, rules, pins, limit), signal)
   }
 
   pin(id: string, pins: Pin[], signal?: AbortSignal): Promise<void> {

@@ -67,6 +67,7 @@ export function createUseCases(context: Context): UseCases {
       pid: process.pid,
       startedAt: new Date(context.startedAt).toISOString(),
       sandboxes: context.live.size,
+      previewDomain: context.config.previewDomain,
       ...context.doors,
     }),
     createKey: (input) => createKey(context, input),

@@ -57,7 +57,7 @@ function learnedCommand(): Command {
     .argument('<sandbox>', 'id or name')
     .addHelpText(
       'after',
-      '\nExamples:\n  caisson network learned work\n  eval "caisson run $(caisson network learned work) -- make test"',
+      '\nExamples:\n  caisson network learned work\n  caisson run $(caisson network learned work) -- make test',
     )
   return withConnection(learned).action(async (id: string, flags: CommonFlags) => {
     const { learned } = await connect(flags).call('getNetwork', { id })

@@ -409,6 +409,7 @@ export const examples: Examples = {
       startedAt: at,
       sandboxes: 1,
       url: null,
+      previewDomain: 'localhost',
       ssh: {
         host: '127.0.0.1',
         port: 2222,

@@ -1,4 +1,4 @@
-import { ROUTER_PORTS, type RouterFacts } from '../../core/network/types.ts'
+import { type Pin, ROUTER_PORTS, type RouterFacts } from '../../core/network/types.ts'
 import type { Log } from '../../log.ts'
 import { Undo } from '../../undo.ts'
 import type { FindSubject, Subject } from '../subject.ts'
@@ -8,7 +8,7 @@ import { openDoor } from './doors.ts'
 import type { Found } from './found.ts'
 import { judge, refusalOf } from './judge.ts'
 import { parseNameServer } from './name-servers.ts'
-import { pinAll, pinsAgain } from './pins.ts'
+import { pinsAgain } from './pins.ts'
 import { Questions } from './questions.ts'
 import { Responder } from './responder.ts'
 import { UPSTREAM_LIMITS, Upstream, type UpstreamLimits } from './upstream.ts'
@@ -98,12 +98,11 @@ export class Resolver {
   }
 
   /**
-   * Lets names that were asked for in the last hour, and are still allowed, be reached as before, because new rules
-   * begin without pins. To be called after the new rules are in force.
+   * What lets names that were asked for in the last hour, and are allowed by the present rules, be reached as before:
+   * to be set together with new rules, which begin without pins.
    */
-  async repin(subject: Subject): Promise<void> {
-    const { policy } = subject
-    await pinAll(subject, policy, pinsAgain(policy, this.#customers.of(subject).names))
+  pinsOf(subject: Subject): Pin[] {
+    return pinsAgain(subject.policy, this.#customers.of(subject).names)
   }
 
   /** Ends everything that is open or asked. */

@@ -33,8 +33,8 @@ export class OciNetwork implements NetworkHand {
     return this.#launcher.unplug(id, signal)
   }
 
-  setRules(id: string, rules: PacketRules, signal?: AbortSignal): Promise<void> {
-    return this.#launcher.setRules(id, rules, signal)
+  setRules(id: string, rules: PacketRules, pins: Pin[], signal?: AbortSignal): Promise<void> {
+    return this.#launcher.setRules(id, rules, pins, signal)
   }
 
   pin(id: string, pins: Pin[], signal?: AbortSignal): Promise<void> {

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { SandboxError } from '@caisson/protocol/errors'
-import type { NetworkRecord, PacketRules } from '../../core/network/types.ts'
+import type { NetworkRecord } from '../../core/network/types.ts'
 import type { PlugLimits } from '../../runtime/driver.ts'
 import type { Context } from '../context.ts'
 import type { Live } from '../live.ts'
@@ -72,21 +71,12 @@ async function enforce(
   const doors = await networks.router.open()
   subject.rules = rules
   subject.policy = networks.compile(rules)
-  const digest = digestOf(subject.policy.packets)
-  if (digest !== inForce) await subject.setRules()
+  const digest = networks.digestOf(subject.policy.packets)
+  subject.stale = true
+  if (digest !== inForce) await subject.setRules(doors.pinsOf(subject))
   subject.stale = false
   doors.cut(subject.id)
-  if (digest !== inForce) await doors.repin(subject)
   return digest
-}
-
-function digestOf({ allow4, allow6, named4, named6, byName }: PacketRules): string {
-  const hash = createHash('sha256')
-  for (const ranges of [allow4, allow6, named4, named6]) {
-    hash.update(`${ranges.length} `)
-    for (const { first, last } of ranges) hash.update(first).update(last)
-  }
-  return hash.update(String(byName)).digest('base64url')
 }
 
 function limits({ config }: Context, rules: NetworkRecord): PlugLimits {

@@ -1,4 +1,4 @@
-import type { RouterFacts } from '../../core/network/types.ts'
+import type { Pin, RouterFacts } from '../../core/network/types.ts'
 import type { FindSubject, Subject } from '../../network/subject.ts'
 
 /** The server's own part at the router: names and what is reached by name. */
@@ -7,8 +7,8 @@ export interface Doors {
   addressesOf(subject: Subject, name: string, signal?: AbortSignal): Promise<string[]>
   /** The name that an address was told for; null: none that is known. */
   nameOf(subject: Subject, address: string): string | null
-  /** Lets names that are still allowed be reached as before; the router has forgotten them with the old rules. */
-  repin(subject: Subject): Promise<void>
+  /** What lets names that are still allowed be reached as before, to be set with new rules. */
+  pinsOf(subject: Subject): Pin[]
   /** Ends the connections of a sandbox that its rules do not allow any more. */
   cut(id: string): void
   close(): Promise<void>

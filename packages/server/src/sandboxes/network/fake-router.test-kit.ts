@@ -46,9 +46,9 @@ export class FakeRouter implements NetworkHand {
     this.interfaces.delete(id)
   }
 
-  async setRules(id: string, rules: PacketRules): Promise<void> {
+  async setRules(id: string, rules: PacketRules, pins: Pin[]): Promise<void> {
     this.#step('setRules', id)
-    Object.assign(this.#interface(id), { rules, pins: [] })
+    Object.assign(this.#interface(id), { rules, pins })
   }
 
   async pin(id: string, pins: Pin[]): Promise<void> {
@@ -97,7 +97,7 @@ export class FakeRouter implements NetworkHand {
 export class FakeDoors implements Doors {
   readonly find: FindSubject
   readonly cuts: string[] = []
-  readonly repinned: string[] = []
+  readonly pinned: Pin[] = [{ address: '93.184.216.34', port: 22, seconds: 120 }]
   closed = false
   names = new Map<string, string>()
 
@@ -122,8 +122,8 @@ export class FakeDoors implements Doors {
     return this.names.get(address) ?? null
   }
 
-  async repin(subject: Subject): Promise<void> {
-    this.repinned.push(subject.id)
+  pinsOf(_subject: Subject): Pin[] {
+    return this.pinned
   }
 
   cut(id: string): void {

@@ -20,7 +20,7 @@ export function doorsOf(config: Config, log: Log): OpenDoors {
     return {
       addressesOf: (subject, name, signal) => resolver.addressesOf(subject, name, signal),
       nameOf: (subject, address) => resolver.nameOf(subject, address),
-      repin: (subject) => resolver.repin(subject),
+      pinsOf: (subject) => resolver.pinsOf(subject),
       cut: (id) => egress.cut(id),
       close: () => opened[Symbol.asyncDispose](),
     }

@@ -30,6 +30,11 @@ export class Router {
     return this.#host
   }
 
+  /** null: it was not opened yet. */
+  get facts(): RouterFacts | null {
+    return this.#open?.facts ?? null
+  }
+
   /** null: nothing needed them yet. */
   get doors(): Doors | null {
     return this.#open?.doors ?? null

@@ -79,8 +79,6 @@ async function back(
   } catch (err) {
     context.log.error({ sandbox: live.id, err }, 'nor could the rules before')
   }
-  const subject = networksOf(context).subjects.get(live.id)
-  if (subject !== undefined) subject.stale = true
   await networksOf(context)
     .hand.unplug(live.id)
     .catch((err) => context.log.error({ sandbox: live.id, err }, 'nor could the network be taken away'))

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { NetworkRecord, Observation, Pin, Plugged, Policy } from '../../core/network/types.ts'
 import type { FindSubject, Subject } from '../../network/subject.ts'
 import type { NetworkHand } from '../../runtime/driver.ts'
@@ -14,7 +15,7 @@ export class NetworkedSandbox implements Subject {
   /** What the policy was made of. */
   rules: NetworkRecord | null = null
   policy: Policy = NO_NETWORK
-  /** What is in force is not what was asked for: it is tried again. */
+  /** What is in force may not be what was asked for: it is tried again. */
   stale = false
   readonly #hand: NetworkHand
   readonly #ledger: Ledger
@@ -37,14 +38,13 @@ export class NetworkedSandbox implements Subject {
     entry: { process: string | null },
     source: NonNullable<Observation['source']>,
   ): Promise<void> {
-    const late = AbortSignal.timeout(OWNER_MS)
-    const owner = this.#hand.owner(this.id, source.protocol, source.port, late).catch(() => null)
-    entry.process = await Promise.race([owner, once(late)])
+    const owner = this.#hand.owner(this.id, source.protocol, source.port).catch(() => null)
+    entry.process = await Promise.race([owner, delay(OWNER_MS, null, { ref: false })])
   }
 
   /** Brings what the policy says to the kernel. */
-  setRules(): Promise<void> {
-    return this.#hand.setRules(this.id, this.policy.packets)
+  setRules(pins: Pin[]): Promise<void> {
+    return this.#hand.setRules(this.id, this.policy.packets, pins)
   }
 
   pin(pins: Pin[]): Promise<void> {
@@ -53,7 +53,7 @@ export class NetworkedSandbox implements Subject {
 }
 
 /** Whose packets are whose, as the router has told. */
-export class Subjects implements Iterable<NetworkedSandbox> {
+export class Subjects {
   readonly #byId = new Map<string, NetworkedSandbox>()
   readonly #byAddress = new Map<string, NetworkedSandbox>()
   readonly #make: (id: string, plugged: Plugged) => NetworkedSandbox
@@ -88,17 +88,8 @@ export class Subjects implements Iterable<NetworkedSandbox> {
     for (const address of addressesOf(subject.plugged))
       if (this.#byAddress.get(address) === subject) this.#byAddress.delete(address)
   }
-
-  [Symbol.iterator](): Iterator<NetworkedSandbox> {
-    return this.#byId.values()
-  }
 }
 
 export function addressesOf({ address4, address6 }: Plugged): string[] {
   return address6 === null ? [address4] : [address4, address6]
-}
-
-async function once(signal: AbortSignal): Promise<null> {
-  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
-  return null
 }

@@ -2,6 +2,7 @@ import type { Context } from '../context.ts'
 import type { Live } from '../live.ts'
 import { forget, rememberDigest, restore } from './attach.ts'
 import type { SandboxNetworks } from './index.ts'
+import type { NetworkedSandbox } from './subjects.ts'
 import type { TrafficMap } from './traffic.ts'
 
 const TEND_MS = 10_000
@@ -33,18 +34,30 @@ export async function tend(context: Context): Promise<void> {
   if (fresh) await router.refresh()
   let traffic = await readOrNull(context, networks)
   // The router itself may be what was lost.
-  if (traffic === null || sandboxes.some(({ id }) => subjects.get(id) !== undefined && !traffic?.has(id))) {
+  if (traffic === null || sandboxes.some(({ id }) => subjects.get(id) && !traffic?.has(id))) {
     await router.refresh()
     traffic = await hand.traffic()
   }
   const plugged = traffic
-  const wrong = sandboxes.filter(({ id }) => fresh || !plugged.has(id) || subjects.get(id)?.stale !== false)
-  const rest = wrong.values()
+  const found = sandboxes.map((live) => ({
+    live,
+    lost: !plugged.has(live.id),
+    subject: subjects.get(live.id),
+  }))
+  const rest = found.filter(({ lost, subject }) => fresh || lost || subject?.stale !== false).values()
   await Promise.all(
     Array.from({ length: AT_ONCE }, async () => {
-      for (const live of rest) await mend(context, networks, live, !plugged.has(live.id))
+      for (const one of rest) await mend(context, networks, one)
     }),
   )
+}
+
+/** A sandbox, as it was found. */
+interface Found {
+  live: Live
+  /** It has no interface. */
+  lost: boolean
+  subject: NetworkedSandbox | undefined
 }
 
 function networked({ live, stopping }: Context): Live[] {
@@ -59,13 +72,18 @@ async function readOrNull(context: Context, { hand }: SandboxNetworks): Promise<
   })
 }
 
-async function mend(context: Context, networks: SandboxNetworks, live: Live, lost: boolean): Promise<void> {
+async function mend(
+  context: Context,
+  { turns, subjects }: SandboxNetworks,
+  { live, lost, subject }: Found,
+): Promise<void> {
   try {
-    await networks.turns.take(live.id, async () => {
+    await turns.take(live.id, async () => {
       const { network, state } = live.record
-      if (network === null || state !== 'ready') return
+      // Whoever had the turn before may have given it an interface, or taken its network away.
+      if (network === null || state !== 'ready' || subjects.get(live.id) !== subject) return
       if (lost) await forgetInterface(context, live)
-      const inForce = networks.subjects.get(live.id)?.stale ? null : live.record.rulesDigest
+      const inForce = subject?.stale ? null : live.record.rulesDigest
       await rememberDigest(context, live, await restore(context, live.id, network, inForce))
       if (live.record.state !== 'ready') forget(context, live.id)
     })
