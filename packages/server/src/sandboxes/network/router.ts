@@ -4,6 +4,8 @@ import type { NetworkHand } from '../../runtime/driver.ts'
 import type { Doors, OpenDoors } from './doors.ts'
 import { hostAddresses } from './host-addresses.ts'
 
+const LOOK_MS = 30_000
+
 export interface RouterOptions {
   hand: NetworkHand
   /** Private ranges that rules may open. */
@@ -20,6 +22,7 @@ export class Router {
   #opening: Promise<Doors> | null = null
   #open: { facts: RouterFacts; doors: Doors } | null = null
   #host: string[] = []
+  #madeAt = Number.NEGATIVE_INFINITY
 
   constructor(options: RouterOptions) {
     this.#options = options
@@ -61,6 +64,11 @@ export class Router {
     return this.#addresses().join() !== this.#host.join()
   }
 
+  /** Whether it is time to look at it again: who tidies the host's firewall takes its part of the router with it. */
+  get due(): boolean {
+    return performance.now() - this.#madeAt >= LOOK_MS
+  }
+
   /** Closes the doors. What the router forwards by address goes on. */
   async close(): Promise<void> {
     await this.#opening?.catch(() => {})
@@ -74,6 +82,7 @@ export class Router {
     const host = this.#addresses()
     const facts = await hand.open({ permit, host })
     this.#host = host
+    this.#madeAt = performance.now()
     if (this.#open !== null && same(this.#open.facts, facts)) return this.#open.doors
     await this.#open?.doors.close()
     this.#open = null

@@ -31,7 +31,7 @@ export async function tend(context: Context): Promise<void> {
   if (networks === null || sandboxes.length === 0) return
   const { router, subjects, hand } = networks
   const fresh = router.doors === null || router.outdated
-  if (fresh) await router.refresh()
+  if (fresh || router.due) await router.refresh()
   let traffic = await readOrNull(context, networks)
   // The router itself may be what was lost.
   if (traffic === null || sandboxes.some(({ id }) => subjects.get(id) && !traffic?.has(id))) {
