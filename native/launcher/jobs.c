@@ -48,6 +48,14 @@ bool jobs_starting(const struct jobs *jobs) { return running_of(jobs, JOB_START)
 
 static bool uses_slot(const struct job *job) { return job->kind == JOB_PLUG || job->kind == JOB_UNPLUG; }
 
+bool jobs_slot_busy(const struct jobs *jobs, unsigned slot) {
+  for (size_t i = 0; i < jobs->running_count; i++)
+    if (uses_slot(jobs->running[i]) && jobs->running[i]->plug.slot == slot) return true;
+  for (const struct job *at = jobs->waiting; at; at = at->next)
+    if (uses_slot(at) && at->plug.slot == slot) return true;
+  return false;
+}
+
 /* What is done to one slot is done in order, and nothing overtakes a NETWORK. */
 static bool slot_busy(const struct jobs *jobs, const struct job *job) {
   for (size_t i = 0; i < jobs->running_count; i++)

@@ -71,6 +71,8 @@ struct job *jobs_next(struct jobs *jobs);
 bool jobs_run(struct jobs *jobs, struct job *job, const struct host *host, void (*in_child)(void *), void *context);
 /* Takes out a PLUG that waits for a slot that will not come; NULL when there is none. */
 struct job *jobs_take_unready(struct jobs *jobs);
+/* Whether anything is being done, or will be, to a slot. */
+bool jobs_slot_busy(const struct jobs *jobs, unsigned slot);
 /* Whether a START is under way: its init may be a child that nobody knows yet. */
 bool jobs_starting(const struct jobs *jobs);
 

@@ -19,12 +19,15 @@ static void visit_link(void *context, const struct nlmsghdr *header) {
   const struct ifinfomsg *body = NLMSG_DATA(header);
   struct link_info link = {.index = (unsigned)body->ifi_index, .peer_namespace = -1};
   uint8_t state = IF_OPER_UNKNOWN;
+  char queue[IFNAMSIZ] = "";
   if (header->nlmsg_type != RTM_NEWLINK) return;
   message_attribute(header, sizeof *body, IFLA_IFNAME, link.name, sizeof link.name - 1);
   message_attribute(header, sizeof *body, IFLA_IFALIAS, link.alias, sizeof link.alias - 1);
   message_attribute(header, sizeof *body, IFLA_LINK_NETNSID, &link.peer_namespace, sizeof link.peer_namespace);
   message_attribute(header, sizeof *body, IFLA_OPERSTATE, &state, sizeof state);
-  link.running = state == IF_OPER_UP;
+  message_attribute(header, sizeof *body, IFLA_QDISC, queue, sizeof queue - 1);
+  /* "noop" drops everything. */
+  link.running = state == IF_OPER_UP && strcmp(queue, "noop") != 0;
   visit->visit(visit->context, &link);
 }
 

@@ -195,9 +195,8 @@ bool operation_unplug(const struct plug *plug, struct failure *failure) {
   struct net_address own6 = net_sandbox6(&plug->numbers, plug->slot);
   net_slot_name(plug->slot, name);
   if (!namespace_enter(plug->router, failure)) return false;
-  cleanup_fd int links = plug->ended ? -1 : route_socket(failure);
-  if (links >= 0) remove_pair(links, name, failure);
-  if (failure->error || !rules_open(&rules, failure)) return false;
+  cleanup_fd int links = route_socket(failure);
+  if (links < 0 || !remove_pair(links, name, failure) || !rules_open(&rules, failure)) return false;
   /* The socket goes with the worker: closing it waits until the kernel has freed what was removed, 10 ms. */
   return slot_close(&rules, plug->slot, own4.bytes, plug->numbers.v6 ? own6.bytes : NULL, failure);
 }

@@ -16,8 +16,6 @@ struct plug {
   /* The sandbox's init, held by its pidfd. */
   pid_t pid;
   int pidfd;
-  /* UNPLUG: the sandbox has ended, so its namespace takes the interface along, when the kernel comes to it. */
-  bool ended;
   /* Bytes per second, connections; 0: no limit. */
   uint64_t upload;
   uint64_t download;

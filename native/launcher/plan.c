@@ -10,7 +10,7 @@ static const uint64_t MAX_CPU_MILLIS = 1024 * 1000;
 static const uint64_t MAX_PIDS = 1024 * 1024;
 static const uint64_t MAX_MEMORY = (uint64_t)1 << 46;
 
-static bool refuse(struct failure *failure, const char *what) {
+bool request_refuse(struct failure *failure, const char *what) {
   return fail(failure, EINVAL, "request", "%s is missing or not valid", what);
 }
 
@@ -21,7 +21,7 @@ static bool take_lower(const struct field *field, struct plan *plan) {
          strchr(path, '/');
 }
 
-static bool take_range(const struct field *field, uint64_t least, uint64_t most, uint64_t *out) {
+bool field_in_range(const struct field *field, uint64_t least, uint64_t most, uint64_t *out) {
   return field_u64(field, out) && *out >= least && *out <= most;
 }
 
@@ -29,27 +29,27 @@ static bool take_field(const struct field *field, struct plan *plan, struct fail
   uint64_t base;
   switch (field->tag) {
     case TAG_ID:
-      return (field_string(field, plan->id, sizeof plan->id) && id_valid(plan->id)) || refuse(failure, "ID");
+      return (field_string(field, plan->id, sizeof plan->id) && id_valid(plan->id)) || request_refuse(failure, "ID");
     case TAG_HOSTNAME:
       return (field_string(field, plan->hostname, sizeof plan->hostname) && hostname_valid(plan->hostname)) ||
-             refuse(failure, "HOSTNAME");
+             request_refuse(failure, "HOSTNAME");
     case TAG_ID_BASE:
       /* Never ids that the host itself gives to people and services. */
-      if (!take_range(field, LAUNCHER_ID_COUNT, UINT32_MAX - LAUNCHER_ID_COUNT, &base))
-        return refuse(failure, "ID_BASE");
+      if (!field_in_range(field, LAUNCHER_ID_COUNT, UINT32_MAX - LAUNCHER_ID_COUNT, &base))
+        return request_refuse(failure, "ID_BASE");
       plan->id_base = (uint32_t)base;
       return true;
     case TAG_ROOT_KIND:
-      return take_range(field, ROOT_OVERLAY, ROOT_DIRECTORY, &plan->root_kind) || refuse(failure, "ROOT_KIND");
+      return field_in_range(field, ROOT_OVERLAY, ROOT_DIRECTORY, &plan->root_kind) || request_refuse(failure, "ROOT_KIND");
     case TAG_LOWER:
-      return take_lower(field, plan) || refuse(failure, "LOWER");
+      return take_lower(field, plan) || request_refuse(failure, "LOWER");
     case TAG_MEMORY:
-      return take_range(field, LAUNCHER_MIN_MEMORY, MAX_MEMORY, &plan->limits.memory_bytes) ||
-             refuse(failure, "MEMORY");
+      return field_in_range(field, LAUNCHER_MIN_MEMORY, MAX_MEMORY, &plan->limits.memory_bytes) ||
+             request_refuse(failure, "MEMORY");
     case TAG_CPU:
-      return take_range(field, 10, MAX_CPU_MILLIS, &plan->limits.cpu_millis) || refuse(failure, "CPU");
+      return field_in_range(field, 10, MAX_CPU_MILLIS, &plan->limits.cpu_millis) || request_refuse(failure, "CPU");
     case TAG_PIDS:
-      return take_range(field, 8, MAX_PIDS, &plan->limits.pids) || refuse(failure, "PIDS");
+      return field_in_range(field, 8, MAX_PIDS, &plan->limits.pids) || request_refuse(failure, "PIDS");
     default:
       /* A plan is taken as a whole: what is not understood would be a wish ignored. */
       return fail(failure, EINVAL, "request", "field %d is not known", field->tag);
@@ -61,15 +61,15 @@ bool plan_parse(const struct frame *frame, struct plan *plan, struct failure *fa
   struct field field;
   while (field_next(&reader, &field))
     if (!take_field(&field, plan, failure)) return false;
-  if (reader.malformed) return refuse(failure, "the last field");
-  if (!plan->id[0]) return refuse(failure, "ID");
-  if (!plan->hostname[0]) return refuse(failure, "HOSTNAME");
-  if (!plan->id_base) return refuse(failure, "ID_BASE");
-  if (!plan->root_kind) return refuse(failure, "ROOT_KIND");
-  if ((plan->root_kind == ROOT_OVERLAY) != (plan->lower_count > 0)) return refuse(failure, "LOWER");
-  if (!plan->limits.memory_bytes) return refuse(failure, "MEMORY");
-  if (!plan->limits.cpu_millis) return refuse(failure, "CPU");
-  if (!plan->limits.pids) return refuse(failure, "PIDS");
+  if (reader.malformed) return request_refuse(failure, "the last field");
+  if (!plan->id[0]) return request_refuse(failure, "ID");
+  if (!plan->hostname[0]) return request_refuse(failure, "HOSTNAME");
+  if (!plan->id_base) return request_refuse(failure, "ID_BASE");
+  if (!plan->root_kind) return request_refuse(failure, "ROOT_KIND");
+  if ((plan->root_kind == ROOT_OVERLAY) != (plan->lower_count > 0)) return request_refuse(failure, "LOWER");
+  if (!plan->limits.memory_bytes) return request_refuse(failure, "MEMORY");
+  if (!plan->limits.cpu_millis) return request_refuse(failure, "CPU");
+  if (!plan->limits.pids) return request_refuse(failure, "PIDS");
   return true;
 }
 
@@ -81,11 +81,11 @@ static bool only_string(const struct frame *frame, uint8_t tag, char *out, size_
 }
 
 bool parse_id(const struct frame *frame, char *id, struct failure *failure) {
-  return (only_string(frame, TAG_ID, id, LAUNCHER_MAX_ID + 1) && id_valid(id)) || refuse(failure, "ID");
+  return (only_string(frame, TAG_ID, id, LAUNCHER_MAX_ID + 1) && id_valid(id)) || request_refuse(failure, "ID");
 }
 
 bool parse_tree(const struct frame *frame, char *path, struct failure *failure) {
-  if (!only_string(frame, TAG_PATH, path, LAUNCHER_MAX_PATH + 1) || !path_valid(path)) return refuse(failure, "PATH");
+  if (!only_string(frame, TAG_PATH, path, LAUNCHER_MAX_PATH + 1) || !path_valid(path)) return request_refuse(failure, "PATH");
   bool allowed = path_beneath(path, "trash") || (path_beneath(path, "sandboxes") && strchr(path, '/'));
-  return allowed || refuse(failure, "PATH");
+  return allowed || request_refuse(failure, "PATH");
 }

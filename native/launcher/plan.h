@@ -16,6 +16,11 @@ struct plan {
   struct limits limits;
 };
 
+/* Fails with EINVAL: `what` is missing or not valid. */
+bool request_refuse(struct failure *failure, const char *what);
+/* A number of a field, when it lies between these, both included. */
+bool field_in_range(const struct field *field, uint64_t least, uint64_t most, uint64_t *out);
+
 bool plan_parse(const struct frame *frame, struct plan *plan, struct failure *failure);
 /* The one string field that DELETE, MAKE_DIRS and REMOVE_TREE have. */
 bool parse_id(const struct frame *frame, char *id, struct failure *failure);

@@ -35,7 +35,7 @@ void server_continue_delete(struct server *server, struct sandbox *sandbox);
 void server_job_answered(struct server *server, struct job *job);
 void server_announce_end(struct server *server, const struct sandbox *sandbox);
 
-/* network_requests.c: requests about networks, and what follows from answers to them. */
+/* network_requests.c, router_jobs.c: requests about networks, and what follows from answers to them. */
 bool server_network_request(struct server *server, struct connection *connection, const struct frame *frame,
                             struct failure *failure);
 /* False with a failure that becomes the answer instead. */

@@ -11,7 +11,7 @@ const server = createServer((socket) => {
 server.listen(7, '::', () => process.send?.('listening'))
 
 async function poke(socket: Socket): Promise<string> {
-  const answer = once(socket, 'data', { signal: AbortSignal.timeout(5000) })
+  const answer = once(socket, 'data', { signal: AbortSignal.timeout(2000) })
   socket.write('p')
   return answer.then(
     () => 'answers',

@@ -114,8 +114,8 @@ export class World implements AsyncDisposable {
     return {
       groups,
       run: (await names(join(this.dataDir, 'run'))).filter((name) => !name.startsWith('launcher.')),
-      mounts: (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').length,
-      mountsOfLauncher: (await readFile(`/proc/${launcher}/mountinfo`, 'utf8')).split('\n').length,
+      mounts: await mountsOf('self'),
+      mountsOfLauncher: await mountsOf(launcher),
       descriptorsOfLauncher: (await names(`/proc/${launcher}/fd`)).length,
     }
   }
@@ -127,6 +127,12 @@ export class World implements AsyncDisposable {
     await this.launcher.close()
     await rm(this.dataDir, { recursive: true })
   }
+}
+
+/** How many mounts a process sees, but for the names of network namespaces, which other tests make meanwhile. */
+async function mountsOf(pid: number | 'self'): Promise<number> {
+  const lines = (await readFile(`/proc/${pid}/mountinfo`, 'utf8')).split('\n')
+  return lines.filter((line) => !line.includes('/netns')).length
 }
 
 /** A program that runs another in a network namespace. @returns its path, in `dir` */

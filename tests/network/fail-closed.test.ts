@@ -144,14 +144,21 @@ done`
     await isAsBefore(world, box)
   })
 
-  test('everything at once: a new server gives living sandboxes their network again', async ({ world }) => {
-    await using server = await world.server()
-    await using box = await inside(world, server, NOT)
-    await server.kill9()
-    for (const pid of [launcherPid(server), holderOf(server)!]) process.kill(pid, 'SIGKILL')
-    await server.up()
-    await isAsBefore(world, box)
-  })
+  const TOGETHER = {
+    'everything at once': ['launcher', 'holder'],
+    'the server and the router': ['holder'],
+    'the server and the launcher': ['launcher'],
+  } as const
+  for (const [what, parts] of Object.entries(TOGETHER))
+    test(`${what}: a new server gives living sandboxes their network again`, async ({ world }) => {
+      await using server = await world.server()
+      await using box = await inside(world, server, NOT)
+      await server.kill9()
+      for (const part of parts)
+        process.kill(part === 'launcher' ? launcherPid(server) : holderOf(server)!, 'SIGKILL')
+      await server.up()
+      await isAsBefore(world, box)
+    })
 
   test('the firewall of the host, flushed by its manager: nothing private becomes reachable, and the next start mends it', async ({
     world,

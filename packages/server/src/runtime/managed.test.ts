@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
 import { expect, test } from 'vitest'
 import type { RootPlan, SandboxPlan } from '../core/plan.ts'
-import type { Driver } from './driver.ts'
+import type { Driver, NetworkHand } from './driver.ts'
 import { ManagedDriver } from './managed.ts'
 
 const plan: SandboxPlan = {
@@ -135,6 +135,24 @@ test('an id that could be a path is refused', async () => {
   for (const id of ['', '..', 'a/b', 'A', 'a\0', 'x'.repeat(65)])
     await expect(driver.stop(id)).rejects.toBeInstanceOf(SandboxError)
   await driver.stop('sbx_1')
+})
+
+test('a network is there exactly when the driver has one, and its steps are bounded and explained', async () => {
+  expect(new ManagedDriver(driverWith({})).network).toBeUndefined()
+  const hand = {
+    open: () => Promise.reject(new Error('no nft')),
+    plug: () => new Promise<never>(() => {}),
+    traffic: async () => new Map(),
+  } as Partial<NetworkHand> as NetworkHand
+  const { network } = new ManagedDriver(driverWith({ network: hand }), { deadlines: { plug: 5 } })
+  const limits = { uploadBytesPerSecond: null, downloadBytesPerSecond: null, connections: null }
+  await expect(network!.open({ permit: [], host: [] })).rejects.toMatchObject({
+    code: 'host_not_ready',
+    details: { what: 'no nft' },
+  })
+  await expect(network!.plug('sbx_1', limits)).rejects.toMatchObject({ code: 'internal' })
+  await expect(network!.plug('../x', limits)).rejects.toBeInstanceOf(SandboxError)
+  expect(await network!.traffic()).toEqual(new Map())
 })
 
 test('usage is there exactly when the driver has it', () => {
