@@ -141,11 +141,13 @@ static void visit_traffic(void *context, const struct nlmsghdr *header) {
   visit->visit(visit->context, body->ifindex, numbers->rx_bytes, numbers->tx_bytes);
 }
 
-bool traffic_visit(int socket, void (*visit)(void *context, unsigned index, uint64_t received, uint64_t sent),
-                   void *context, struct failure *failure) {
+bool traffic_visit(int socket, unsigned index,
+                   void (*visit)(void *context, unsigned index, uint64_t received, uint64_t sent), void *context,
+                   struct failure *failure) {
   struct batch batch = batch_on(socket);
-  struct if_stats_msg body = {.filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64)};
+  struct if_stats_msg body = {.ifindex = index,
+                              .filter_mask = IFLA_STATS_FILTER_BIT(IFLA_STATS_LINK_64)};
   struct traffic_visit each = {.visit = visit, .context = context};
   batch_end(&batch, batch_begin(&batch, RTM_GETSTATS, 0, &body, sizeof body, "traffic", 0));
-  return batch_ask(&batch, true, visit_traffic, &each, failure);
+  return batch_ask(&batch, index == 0, visit_traffic, &each, failure);
 }

@@ -28,7 +28,9 @@ bool addresses_visit(int socket, void (*visit)(void *context, unsigned index, co
 /* Destinations of routes of all tables, default routes left out. */
 bool routes_visit(int socket, void (*visit)(void *context, const struct net_address *to), void *context,
                   struct failure *failure);
-bool traffic_visit(int socket, void (*visit)(void *context, unsigned index, uint64_t received, uint64_t sent),
-                   void *context, struct failure *failure);
+/* Of one interface, or of all (index 0). */
+bool traffic_visit(int socket, unsigned index,
+                   void (*visit)(void *context, unsigned index, uint64_t received, uint64_t sent), void *context,
+                   struct failure *failure);
 
 #endif

@@ -122,6 +122,8 @@ describe.skipIf(cannotNetwork)('networks of sandboxes', () => {
     await until(() => told.some(({ sandbox, kind }) => sandbox === id && kind === 'refused'))
     undo()
     const traffic = (await launcher().traffic()).get(id)!
+    expect([...(await launcher().traffic(id)).keys()]).toEqual([id])
+    expect((await launcher().traffic('sbx_nobody')).size).toBe(0)
     expect(traffic).toMatchObject({ address4, address6 })
     expect([traffic.up, traffic.down].every((bytes) => bytes > 0 && bytes < 10_000)).toBe(true)
     await launcher().delete(id)

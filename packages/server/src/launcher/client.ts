@@ -169,9 +169,10 @@ export class Launcher {
     }
   }
 
-  /** Every plugged sandbox, with the bytes that it has sent and received since it was plugged. */
-  async traffic(signal?: AbortSignal): Promise<Map<string, Traffic>> {
-    const { items } = await this.#request(Message.TRAFFIC, undefined, signal)
+  /** Every plugged sandbox, or this one, with the bytes that it has sent and received since it was plugged. */
+  async traffic(id?: string, signal?: AbortSignal): Promise<Map<string, Traffic>> {
+    const payload = id === undefined ? undefined : fields().string(Tag.ID, id).encode()
+    const { items } = await this.#request(Message.TRAFFIC, payload, signal)
     return new Map(items.map(decodeTraffic))
   }
 

@@ -69,7 +69,7 @@ export const Message = {
   RULES: 16,
   /** Request: ID, PIN+. Answered when they are in force. */
   PIN: 17,
-  /** Request: answered by a PLUGGED per interface, then OK. */
+  /** Request: ID?. Answered by a PLUGGED per interface, or for the one that is named, then OK. */
   TRAFFIC: 18,
   /** In the answer to TRAFFIC: ID, ADDRESS4, ADDRESS6?, UP, DOWN. */
   PLUGGED: 19,

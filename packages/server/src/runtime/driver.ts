@@ -73,8 +73,8 @@ export interface NetworkHand {
   pin(id: string, pins: Pin[], signal?: AbortSignal): Promise<void>
   /** The program that holds the socket with this local port, as `<name> (pid <n>)`; null: nobody, or not any more. The name is the guest's word. */
   owner(id: string, protocol: 'tcp' | 'udp', port: number, signal?: AbortSignal): Promise<string | null>
-  /** What plugged sandboxes have sent and received since they were plugged, in bytes. */
-  traffic(signal?: AbortSignal): Promise<Map<string, { up: number; down: number } & Plugged>>
+  /** What plugged sandboxes, or this one, have sent and received since they were plugged, in bytes. */
+  traffic(id?: string, signal?: AbortSignal): Promise<Map<string, { up: number; down: number } & Plugged>>
   /** Calls back for first packets, as far as their number is bounded. @returns the undo. */
   onPacket(listener: (packet: Packet) => void): () => void
 }

@@ -46,8 +46,8 @@ export class ManagedNetwork implements NetworkHand {
     return this.#run('owner', id, (limit) => this.#hand.owner(id, protocol, port, limit), signal)
   }
 
-  traffic(signal?: AbortSignal): Promise<Map<string, { up: number; down: number } & Plugged>> {
-    return this.#run('traffic', null, (limit) => this.#hand.traffic(limit), signal)
+  traffic(id?: string, signal?: AbortSignal): Promise<Map<string, { up: number; down: number } & Plugged>> {
+    return this.#run('traffic', null, (limit) => this.#hand.traffic(id, limit), signal)
   }
 
   onPacket(listener: (packet: Packet) => void): () => void {

@@ -51,8 +51,8 @@ export class OciNetwork implements NetworkHand {
     return owner === null ? null : `${printable(owner.command)} (pid ${owner.pid})`
   }
 
-  traffic(signal?: AbortSignal): Promise<Map<string, { up: number; down: number } & Plugged>> {
-    return this.#launcher.traffic(signal)
+  traffic(id?: string, signal?: AbortSignal): Promise<Map<string, { up: number; down: number } & Plugged>> {
+    return this.#launcher.traffic(id, signal)
   }
 
   onPacket(listener: (packet: Packet) => void): () => void {

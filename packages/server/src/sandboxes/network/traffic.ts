@@ -4,12 +4,12 @@ import type { Live } from '../live.ts'
 
 export type TrafficMap = Map<string, { up: number; down: number } & Plugged>
 
-/** What the kernel counts of all plugged sandboxes; empty when it can not be asked. */
-export async function readTraffic(context: Context): Promise<TrafficMap> {
+/** What the kernel counts of all plugged sandboxes, or of one; empty when it can not be asked. */
+export async function readTraffic(context: Context, id?: string): Promise<TrafficMap> {
   const { networks, log } = context
   // Nothing is plugged as long as this server has no router.
   if (networks === null || networks.router.doors === null) return new Map()
-  return networks.hand.traffic().catch((err) => {
+  return networks.hand.traffic(id).catch((err) => {
     log.warn({ err }, 'what sandboxes have sent could not be read')
     return new Map()
   })
@@ -27,5 +27,5 @@ export function sumTraffic(live: Live, traffic: TrafficMap): { up: number; down:
 
 export async function trafficOf(context: Context, live: Live): Promise<{ up: number; down: number }> {
   if (live.record.network === null) return live.record.trafficBefore
-  return sumTraffic(live, await readTraffic(context))
+  return sumTraffic(live, await readTraffic(context, live.id))
 }
