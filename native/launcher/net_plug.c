@@ -10,6 +10,7 @@
 #include "net_list.h"
 #include "net_namespace.h"
 #include "net_rules.h"
+#include "net_sockets.h"
 
 static const uint8_t ROUTER_HARDWARE[] = LINK_HARDWARE;
 static const uint8_t SANDBOX_HARDWARE[] = LINK_PEER_HARDWARE;
@@ -188,6 +189,15 @@ bool operation_plug(const struct host *host, const struct plug *plug, struct wri
   return true;
 }
 
+/* Only now, when no word of it can leave any more. */
+static void end_connections(const struct plug *plug, const struct net_address *own4, const struct net_address *own6) {
+  struct failure ignored = {0};
+  cleanup_fd int inner = plug->pid ? namespace_of(plug->pid, plug->pidfd) : -1;
+  if (inner < 0 || namespace_same(inner, plug->router) || !namespace_enter(inner, &ignored)) return;
+  sockets_end(own4);
+  if (plug->numbers.v6) sockets_end(own6);
+}
+
 bool operation_unplug(const struct plug *plug, struct failure *failure) {
   char name[IFNAMSIZ];
   struct rules rules;
@@ -198,5 +208,7 @@ bool operation_unplug(const struct plug *plug, struct failure *failure) {
   cleanup_fd int links = route_socket(failure);
   if (links < 0 || !remove_pair(links, name, failure) || !rules_open(&rules, failure)) return false;
   /* The socket goes with the worker: closing it waits until the kernel has freed what was removed, 10 ms. */
-  return slot_close(&rules, plug->slot, own4.bytes, plug->numbers.v6 ? own6.bytes : NULL, failure);
+  bool closed = slot_close(&rules, plug->slot, own4.bytes, plug->numbers.v6 ? own6.bytes : NULL, failure);
+  end_connections(plug, &own4, &own6);
+  return closed;
 }

@@ -2,6 +2,7 @@
 #include "router_jobs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #include "net_table.h"
 
@@ -31,7 +32,12 @@ void router_grow(struct server *server) {
 bool router_unplug(struct server *server, unsigned slot, struct origin origin) {
   struct job *job = router_job(server, JOB_UNPLUG, origin);
   if (!job) return false;
+  const struct sandbox *sandbox = sandboxes_find(&server->sandboxes, server->network.slots[slot].id);
   job->plug.slot = slot;
+  if (sandbox && sandbox->state == STATE_RUNNING) {
+    job->plug.pid = sandbox->pid;
+    job->plug.pidfd = fcntl(sandbox->pidfd, F_DUPFD_CLOEXEC, 0);
+  }
   server->network.slots[slot].state = SLOT_UNPLUGGING;
   return true;
 }

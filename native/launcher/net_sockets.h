@@ -1,0 +1,11 @@
+/* Connections of a sandbox that has lost its interface: nobody answers them any more, and they would wait for minutes. */
+#ifndef CAISSON_LAUNCHER_NET_SOCKETS_H
+#define CAISSON_LAUNCHER_NET_SOCKETS_H
+
+#include "net_link.h"
+
+/* Ends the TCP connections of the calling process' network namespace that have this address as their own: their
+   programs get ECONNABORTED. Nothing happens on kernels that cannot (CONFIG_INET_DIAG_DESTROY). */
+void sockets_end(const struct net_address *own);
+
+#endif
