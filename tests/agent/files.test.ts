@@ -23,7 +23,7 @@ import {
   parseFields,
 } from '../../packages/protocol/src/frame-codec.ts'
 import { Field, FrameType, LIMITS } from '../../packages/protocol/src/frames.ts'
-import { Agent, AgentError, agentError, BUILDS, type Client, isRoot, run } from './harness.ts'
+import { Agent, AgentError, agentError, BUILDS, type Client, isRoot, openWithFiles, run } from './harness.ts'
 
 const errno = {
   EPERM: 1,
@@ -41,16 +41,7 @@ const errno = {
 }
 
 describe.each(BUILDS)('files ($name)', ({ binary }) => {
-  const open = async () => {
-    const agent = await Agent.start(binary)
-    const client = await agent.connect()
-    await client.expect(0, FrameType.HELLO)
-    const root = join(agent.directory, 'files')
-    mkdirSync(root)
-    chmodSync(agent.directory, 0o755)
-    chmodSync(root, 0o777)
-    return { agent, client, root, [Symbol.asyncDispose]: () => agent[Symbol.asyncDispose]() }
-  }
+  const open = () => openWithFiles(binary)
   const at = (path: string) => fields().string(Field.PATH, path)
 
   async function ask(client: Client, type: FrameType, payload: FieldBuilder): Promise<Fields> {

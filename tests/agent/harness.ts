@@ -1,7 +1,16 @@
 /** Starts real agents without a sandbox around them, and speaks raw frames to them. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, linkSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs'
 import { connect as connectSocket, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -330,4 +339,16 @@ export function processesWith(text: string): number[] {
         return false
       }
     })
+}
+
+/** An agent that has greeted, and a directory that every user may write. */
+export async function openWithFiles(binary: string) {
+  const agent = await Agent.start(binary)
+  const client = await agent.connect()
+  await client.expect(0, FrameType.HELLO)
+  const root = join(agent.directory, 'files')
+  mkdirSync(root)
+  chmodSync(agent.directory, 0o755)
+  chmodSync(root, 0o777)
+  return { agent, client, root, [Symbol.asyncDispose]: () => agent[Symbol.asyncDispose]() }
 }

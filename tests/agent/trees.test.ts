@@ -23,7 +23,7 @@ import {
   parseFields,
 } from '../../packages/protocol/src/frame-codec.ts'
 import { Field, FrameType, LIMITS } from '../../packages/protocol/src/frames.ts'
-import { Agent, agentError, BUILDS, type Client, isRoot, run } from './harness.ts'
+import { Agent, agentError, BUILDS, type Client, isRoot, openWithFiles, run } from './harness.ts'
 
 const errno = { EACCES: 13, EEXIST: 17, EXDEV: 18, ENOTDIR: 20, EISDIR: 21, EINVAL: 22, ENAMETOOLONG: 36 }
 const FILE = 0o100000
@@ -52,16 +52,7 @@ const directory = (name: string, mode?: number): Entry => ({
 const link = (name: string, to: string): Entry => ({ name, type: LINK, link: to })
 
 describe.each(BUILDS)('trees ($name)', ({ binary }) => {
-  const open = async () => {
-    const agent = await Agent.start(binary)
-    const client = await agent.connect()
-    await client.expect(0, FrameType.HELLO)
-    const root = join(agent.directory, 'files')
-    mkdirSync(root)
-    chmodSync(agent.directory, 0o755)
-    chmodSync(root, 0o777)
-    return { agent, client, root, [Symbol.asyncDispose]: () => agent[Symbol.asyncDispose]() }
-  }
+  const open = () => openWithFiles(binary)
   const at = (path: string) => fields().string(Field.PATH, path)
   const patience = 60_000
 

@@ -19,22 +19,13 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { fields, parseFields } from '../../packages/protocol/src/frame-codec.ts'
 import { Change, Field, type Frame, FrameType, LIMITS } from '../../packages/protocol/src/frames.ts'
-import { Agent, AgentError, BUILDS, type Client, isRoot, run, until } from './harness.ts'
+import { AgentError, BUILDS, type Client, isRoot, openWithFiles, run, until } from './harness.ts'
 
 const errno = { ENOENT: 2, EACCES: 13, ENOTDIR: 20 }
 const names = Object.fromEntries(Object.entries(Change).map(([name, value]) => [value, name]))
 
 describe.each(BUILDS)('watch ($name)', ({ binary }) => {
-  const open = async () => {
-    const agent = await Agent.start(binary)
-    const client = await agent.connect()
-    await client.expect(0, FrameType.HELLO)
-    const root = join(agent.directory, 'files')
-    mkdirSync(root)
-    chmodSync(agent.directory, 0o755)
-    chmodSync(root, 0o777)
-    return { agent, client, root, [Symbol.asyncDispose]: () => agent[Symbol.asyncDispose]() }
-  }
+  const open = () => openWithFiles(binary)
 
   async function watch(client: Client, path: string, options: { recursive?: boolean; user?: string } = {}) {
     const payload = fields().string(Field.PATH, path)

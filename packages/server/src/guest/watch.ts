@@ -1,6 +1,7 @@
 import { type Fields, FrameError, parseFields } from '@caisson/protocol/frame-codec'
 import { Change, Field, type Frame, FrameType, LIMITS } from '@caisson/protocol/frames'
 import type { GuestFileChange } from './guest.ts'
+import { Handover } from './handover.ts'
 import { RESERVED_SLOTS, Request } from './request.ts'
 import { readPath, readType } from './stat.ts'
 
@@ -12,7 +13,6 @@ const CHANGES: ReadonlyMap<number, Change> = new Map(
   Object.entries(Change).map(([name, number]) => [number, name as Change]),
 )
 const OVERFLOW: GuestFileChange = { type: 'overflow', path: '', target: null, fileType: null }
-const DONE: IteratorResult<GuestFileChange> = { done: true, value: undefined }
 
 /**
  * Follows a directory: `begin` answers once it is watched, and its signal ends the watching at any time. The agent does
@@ -23,23 +23,15 @@ export class WatchRequest
   implements AsyncIterableIterator<GuestFileChange>
 {
   #events: { event: GuestFileChange; size: number }[] = []
-  readonly #waiting: PromiseWithResolvers<IteratorResult<GuestFileChange>>[] = []
+  readonly #handover = new Handover<GuestFileChange>()
   #bytes = 0
   #answered = false
-  #ended = false
-  #failure: Error | null = null
 
   async next(): Promise<IteratorResult<GuestFileChange>> {
     const next = this.#events.shift()
-    if (next !== undefined) {
-      this.#bytes -= next.size
-      return { done: false, value: next.event }
-    }
-    if (this.#failure !== null) throw this.#failure
-    if (this.#ended) return DONE
-    const waiting = Promise.withResolvers<IteratorResult<GuestFileChange>>()
-    this.#waiting.push(waiting)
-    return waiting.promise
+    if (next === undefined) return this.#handover.next()
+    this.#bytes -= next.size
+    return { done: false, value: next.event }
   }
 
   [Symbol.asyncIterator](): this {
@@ -48,11 +40,10 @@ export class WatchRequest
 
   async return(): Promise<IteratorResult<GuestFileChange>> {
     this.#events = []
-    this.#ended = true
-    for (const waiting of this.#waiting.splice(0)) waiting.resolve(DONE)
+    this.#handover.end()
     this.cancel(new Error('The watcher has left'))
-    this.#failure = null
-    return DONE
+    this.#handover.end()
+    return { done: true, value: undefined }
   }
 
   protected override get limit(): number {
@@ -69,16 +60,14 @@ export class WatchRequest
   }
 
   protected override failed(error: Error): void {
-    this.#failure = error
     if (!this.#answered) super.failed(error)
-    for (const waiting of this.#waiting.splice(0)) waiting.reject(error)
+    this.#handover.fail(error)
   }
 
   #onEvent(payload: Uint8Array): void {
     const event = readEvent(parseFields(payload))
-    const waiting = this.#waiting.shift()
-    if (waiting !== undefined) {
-      waiting.resolve({ done: false, value: event })
+    if (this.#handover.awaited) {
+      this.#handover.give(event)
       return
     }
     const size = payload.length
@@ -89,9 +78,8 @@ export class WatchRequest
   }
 
   #onEnd(): void {
-    this.#ended = true
     this.finish()
-    for (const waiting of this.#waiting.splice(0)) waiting.resolve(DONE)
+    this.#handover.end()
   }
 }
 
