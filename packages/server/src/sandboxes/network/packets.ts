@@ -1,10 +1,16 @@
 import { explain } from '../../core/network/explain.ts'
-import type { Observation, Packet } from '../../core/network/types.ts'
+import { type Observation, type Packet, ROUTER_PORTS } from '../../core/network/types.ts'
 import type { Context } from '../context.ts'
 import { type PacketHeaders, parsePacket } from './packet.ts'
 import type { NetworkedSandbox } from './subjects.ts'
 
 const DNS_OVER_TLS = 853
+/** What was meant by packets that the router sends to the server's doors. */
+const MEANT = new Map<number | null, number>([
+  [ROUTER_PORTS.dns, 53],
+  [ROUTER_PORTS.http, 80],
+  [ROUTER_PORTS.tls, 443],
+])
 
 /** Notes first packets of sandboxes, as the router tells them. @returns the undo. */
 export function watchPackets({ networks }: Pick<Context, 'networks'>): () => void {
@@ -28,12 +34,14 @@ export function observation(
 ): Observation {
   const { protocol, destination, port, sourcePort } = headers
   const hasSocket = sourcePort !== null && (protocol === 'tcp' || protocol === 'udp')
+  // Of connections only allowed ones are counted, so that this one was on its way to a door, and meant for another.
+  const diverted = kind === 'connections' && !subject.policy.judgeAddress(destination).allowed
   return {
     verdict: kind === 'new' ? 'allowed' : 'refused',
     protocol,
     name,
-    address: destination,
-    port,
+    address: diverted ? null : destination,
+    port: diverted ? (MEANT.get(port) ?? port) : port,
     ...reason(subject, kind, headers, name),
     ...(hasSocket && { source: { protocol, port: sourcePort } }),
   }
