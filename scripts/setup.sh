@@ -64,6 +64,7 @@ missing_for_tests() {
   command -v git >/dev/null || echo git
   command -v curl >/dev/null || echo curl
   command -v openssl >/dev/null || echo openssl
+  command -v ping >/dev/null || echo iputils-ping
 }
 
 install_system() {

@@ -29,6 +29,7 @@ export async function runVitest(project: string): Promise<Counts> {
   try {
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${file}`]
     const code = await run('vitest', ['run', '--project', project, ...reporters])
+    for (const title of readSkipped(file)) console.log(`skipped: ${title}`)
     const counts = readCounts(file)
     return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts
   } finally {
@@ -60,6 +61,20 @@ function readCounts(file: string): Counts {
   } catch {
     // vitest ended before it could write; its exit code says that it failed.
     return { passed: 0, failed: 0, skipped: 0 }
+  }
+}
+
+/** What was left out; each title says why. */
+function readSkipped(file: string): string[] {
+  try {
+    const { testResults } = JSON.parse(readFileSync(file, 'utf8')) as {
+      testResults: { assertionResults: { fullName: string; status: string }[] }[]
+    }
+    const all = testResults.flatMap(({ assertionResults }) => assertionResults)
+    return all.filter(({ status }) => ['skipped', 'pending', 'todo'].includes(status)).map((t) => t.fullName)
+  } catch {
+    // As above.
+    return []
   }
 }
 

@@ -71,7 +71,7 @@ export const cannotRun =
     ? ''
     : 'needs root, nft, ip and cc'
 
-export const cannotPing = !hasProgram('ping')
+export const cannotPing = hasProgram('ping') ? false : 'ping is not installed'
 
 function hasProgram(name: string): boolean {
   try {

@@ -1,6 +1,6 @@
 import { run, Sandbox } from 'caisson'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
-import { DRIVER, type TestServer, test } from '../fixture.ts'
+import { TestServer, test } from '../fixture.ts'
 import { cannotNetwork, PUBLIC, World } from '../network/world.ts'
 
 describe('without a network', () => {
@@ -69,7 +69,8 @@ describe('rules that cannot be are refused before anything starts', () => {
   })
 })
 
-test.runIf(DRIVER !== 'oci')('a driver without networks says so', async ({ server }) => {
+test('a driver without networks says so', async () => {
+  await using server = await TestServer.start({ driver: 'memory' })
   const client = server.client()
   await expect(Sandbox.create({ client, network: true })).rejects.toMatchObject({ code: 'not_supported' })
 })
