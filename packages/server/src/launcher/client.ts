@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { type Fields, fields } from '@caisson/protocol/frame-codec'
+import { orAborted } from '../abort.ts'
 import type { Packet, PacketRules, Pin, Plugged } from '../core/network/types.ts'
 import type { Limits, Stage } from '../core/plan.ts'
 import { type Answer, type LauncherConnection, LauncherError, LauncherLost } from './connection.ts'
@@ -240,7 +241,7 @@ export class Launcher {
     if (this.#closed) return Promise.reject(new LauncherLost('The launcher client is closed'))
     // One attempt serves every caller, so one caller's abort must not end it.
     this.#connection ??= this.#establish()
-    return signal ? raceAbort(this.#connection, signal) : this.#connection
+    return orAborted(this.#connection, signal)
   }
 
   async #establish(): Promise<LauncherConnection> {
@@ -300,18 +301,6 @@ export class Launcher {
     if (this.#announced.has(sandbox.id)) return
     this.#announced.add(sandbox.id)
     for (const listener of this.#listeners) listener(sandbox)
-  }
-}
-
-async function raceAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  const { promise: aborted, reject } = Promise.withResolvers<never>()
-  const onAbort = () => reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }
 

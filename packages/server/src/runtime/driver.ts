@@ -67,7 +67,7 @@ export interface NetworkHand {
   plug(id: string, limits: PlugLimits, signal?: AbortSignal): Promise<Plugged>
   /** Takes the interface away. A sandbox that ends loses it by itself. */
   unplug(id: string, signal?: AbortSignal): Promise<void>
-  /** Replaces rules and pins at once; connections that are open are judged anew at their next packet. */
+  /** Replaces rules and pins at once (pins beyond 256 follow); connections that are open are judged anew at their next packet. */
   setRules(id: string, rules: PacketRules, pins: Pin[], signal?: AbortSignal): Promise<void>
   /** Lets addresses be reached for some time; resolves when they can be. */
   pin(id: string, pins: Pin[], signal?: AbortSignal): Promise<void>

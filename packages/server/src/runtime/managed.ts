@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
+import { orAborted } from '../abort.ts'
 import type { SandboxPlan, Stage } from '../core/plan.ts'
 import type { Driver, Ended, Found, NetworkHand, Usage } from './driver.ts'
 import { ManagedNetwork, type NetworkStep } from './managed-network.ts'
@@ -177,7 +178,7 @@ export class ManagedDriver implements Driver {
     try {
       if (id !== null && !ID.test(id)) throw new TypeError(`"${id}" cannot be the id of a sandbox`)
       limit.throwIfAborted()
-      const result = await unlessAborted(work(limit), limit)
+      const result = await orAborted(work(limit), limit)
       this.#log?.debug(facts(), 'driver step')
       return result
     } catch (error) {
@@ -215,17 +216,5 @@ export class ManagedDriver implements Driver {
       default:
         return new SandboxError('internal', { request: `${what}: ${reason}` }, { cause })
     }
-  }
-}
-
-/** The result, or the signal's reason as soon as it is aborted, whether or not the work listens to it. */
-async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  const abort = Promise.withResolvers<never>()
-  const onAbort = () => abort.reject(signal.reason)
-  signal.addEventListener('abort', onAbort, { once: true })
-  try {
-    return await Promise.race([work, abort.promise])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }
