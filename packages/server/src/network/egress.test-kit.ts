@@ -50,8 +50,6 @@ export function fakePolicy({ names, deny = [], addresses = [] }: FakeRules): Pol
   })
   return {
     packets: { allow4: [], allow6: [], named4: [], named6: [], byName: true },
-    byName: true,
-    learn: false,
     judgeName: (name) => (names.includes(name) ? judge(true, `allow ${name}`) : judge(false, 'default deny')),
     portsOf: () => [],
     judgeAddress: (address) =>

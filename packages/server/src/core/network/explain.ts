@@ -85,7 +85,7 @@ function judgeDirect(policy: Policy, text: string, port: number | null): Judgeme
     return { allowed: true, rule: 'resolver', message }
   }
   const judgement = policy.judgeAddress(text)
-  if (!judgement.allowed || !policy.byName || isNamed(policy, text)) return judgement
+  if (!judgement.allowed || !policy.packets.byName || isNamed(policy, text)) return judgement
   if (port === 443) return { allowed: false, rule: 'name needed', message: nameNeeded(text) }
   if (port === DNS_OVER_TLS) return { allowed: false, rule: 'DNS over TLS', message: OVER_TLS }
   if (port !== null) return judgement

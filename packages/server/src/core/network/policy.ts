@@ -45,17 +45,13 @@ export function compilePolicy(record: NetworkRecord, surroundings: Surroundings)
 /** Judges by one table of names and one of addresses. */
 class CompiledPolicy implements Policy {
   readonly packets: PacketRules
-  readonly byName: boolean
-  readonly learn: boolean
   readonly #addresses: Compiled
   readonly #names: Map<string, NameRule>
 
   constructor(addresses: Compiled, names: Map<string, NameRule>, learn: boolean) {
     this.#addresses = addresses
     this.#names = names
-    this.learn = learn
-    this.byName = learn || names.size > 0
-    this.packets = packetRules(addresses, this.byName)
+    this.packets = packetRules(addresses, learn || names.size > 0)
   }
 
   judgeName(name: string): Judgement {

@@ -46,8 +46,6 @@ export interface Judgement {
 /** The compiled rules of one sandbox. */
 export interface Policy {
   readonly packets: PacketRules
-  readonly byName: boolean
-  readonly learn: boolean
   /** Whether this name may be resolved and be reached by TLS or HTTP. @param name canonical */
   judgeName(name: string): Judgement
   /** Ports beside 80 and 443 at which a name may be reached; none for most. */

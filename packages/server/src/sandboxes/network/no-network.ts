@@ -10,8 +10,6 @@ const REFUSED: Judgement = {
 /** The policy of a sandbox without a network, and of one that has ended. */
 export const NO_NETWORK: Policy = {
   packets: { allow4: [], allow6: [], named4: [], named6: [], byName: false },
-  byName: false,
-  learn: false,
   judgeName: () => REFUSED,
   portsOf: () => [],
   judgeAddress: () => REFUSED,
