@@ -2,6 +2,7 @@ import { SandboxError } from '@caisson/protocol/errors'
 import type { EventRecord, SandboxRecord } from '../core/records.ts'
 import type { Durability, SandboxChange } from '../state/store.ts'
 import type { Context } from './context.ts'
+import { endedError } from './lookup.ts'
 
 /** Writers that meet often are strangers: then the caller is told, with `conflict`. */
 const ATTEMPTS = 10
@@ -35,7 +36,6 @@ export async function changeSandbox(
   }
 }
 
-function assertLives({ id, state, endedAt, ending }: SandboxRecord): void {
-  if (endedAt === null) return
-  throw new SandboxError('sandbox_ended', { sandbox: id, reason: ending?.message ?? state })
+function assertLives(record: SandboxRecord): void {
+  if (record.endedAt !== null) throw endedError(record)
 }

@@ -137,7 +137,7 @@ async function end(context: Context, record: SandboxRecord, ending: Ending): Pro
 
 /** The kernel's counters go with the sandbox. @returns what it has sent and received in all. */
 async function countLast(context: Context, live: Live): Promise<SandboxRecord['trafficBefore']> {
-  const traffic = live.record.network === null ? new Map() : await readTraffic(context)
+  const traffic = live.record.network === null ? new Map() : await readTraffic(context, live.id)
   await meterLast(context, live, traffic)
   return sumTraffic(live, traffic)
 }

@@ -16,6 +16,11 @@ export async function findSandbox(context: Context, idOrName: string): Promise<S
   return context.live.get(record.id)?.record ?? record
 }
 
+/** Why nothing can be asked of a sandbox that has ended. */
+export function endedError({ id, ending, state }: SandboxRecord): SandboxError {
+  return new SandboxError('sandbox_ended', { sandbox: id, reason: ending?.message ?? state })
+}
+
 /** A sandbox that runs. @throws SandboxError saying why it does not. */
 export async function findLive(context: Context, idOrName: string): Promise<Live> {
   const direct = context.live.get(idOrName)
@@ -23,12 +28,7 @@ export async function findLive(context: Context, idOrName: string): Promise<Live
   const record = await findSandbox(context, idOrName)
   const live = context.live.get(record.id)
   if (live?.record.state === 'ready') return live
-  if (record.endedAt !== null) {
-    throw new SandboxError('sandbox_ended', {
-      sandbox: record.id,
-      reason: record.ending?.message ?? record.state,
-    })
-  }
+  if (record.endedAt !== null) throw endedError(record)
   throw new SandboxError('invalid_transition', { sandbox: record.id, from: record.state, event: 'be used' })
 }
 

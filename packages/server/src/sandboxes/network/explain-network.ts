@@ -2,7 +2,7 @@ import { SandboxError } from '@caisson/protocol/errors'
 import type { NetworkExplanation } from '@caisson/protocol/resources'
 import { type Asked, explain, explainNone, parseDestination } from '../../core/network/explain.ts'
 import type { Context } from '../context.ts'
-import { findSandbox } from '../lookup.ts'
+import { endedError, findSandbox } from '../lookup.ts'
 import { networksOf } from './attach.ts'
 import type { SandboxNetworks } from './index.ts'
 import type { NetworkedSandbox } from './subjects.ts'
@@ -14,13 +14,10 @@ export async function explainNetwork(
   destination: string,
   signal?: AbortSignal,
 ): Promise<NetworkExplanation> {
-  const { network, ...record } = await findSandbox(context, id)
+  const record = await findSandbox(context, id)
   const asked = parseDestination(destination)
-  if (record.endedAt !== null)
-    throw new SandboxError('sandbox_ended', {
-      sandbox: record.id,
-      reason: record.ending?.message ?? record.state,
-    })
+  if (record.endedAt !== null) throw endedError(record)
+  const { network } = record
   if (network === null) return explainNone(asked)
   const networks = networksOf(context)
   const subject = networks.subjects.get(record.id)

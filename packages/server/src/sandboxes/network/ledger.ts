@@ -4,7 +4,7 @@ import type { Observation } from '../../core/network/types.ts'
 import type { DestinationRecord, EventRecord } from '../../core/records.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../state/store.ts'
-import { type Entry, Refusals } from './refusals.ts'
+import { type Entry, Refusals, silence } from './refusals.ts'
 
 /** Refusals are written together, so often at most, in ms. */
 const WRITE_MS = 200
@@ -132,18 +132,9 @@ export class Ledger {
   }
 }
 
-const LAST: Entry = {
-  silence: true,
-  verdict: 'refused',
-  protocol: 'other',
-  name: null,
-  address: null,
-  port: null,
-  rule: 'log limit',
-  message: `${MAX_TOLD} refusals of this sandbox were told. It is refused what it was before, and no more is told.`,
-  count: 1,
-  process: null,
-}
+const LAST = silence(
+  `${MAX_TOLD} refusals of this sandbox were told. It is refused what it was before, and no more is told.`,
+)
 
 function toEvent(sandbox: string, { silence, ...entry }: Entry): EventRecord {
   return newEvent(sandbox, silence ? 'network:silenced' : 'network:refused', entry satisfies Payload)

@@ -106,18 +106,23 @@ export class Refusals {
   }
 }
 
-const SILENCE: Entry = {
-  silence: true,
-  verdict: 'refused',
-  protocol: 'other',
-  name: null,
-  address: null,
-  port: null,
-  rule: 'log limit',
-  message: `More than ${MAX_A_MINUTE} kinds of refusals in a minute: the others of this minute are not told.`,
-  count: 1,
-  process: null,
+/** Says that others are not told, and why. */
+export function silence(message: string): Entry {
+  const nothing = { name: null, address: null, port: null, process: null }
+  return {
+    silence: true,
+    verdict: 'refused',
+    protocol: 'other',
+    rule: 'log limit',
+    message,
+    count: 1,
+    ...nothing,
+  }
 }
+
+const SILENCE = silence(
+  `More than ${MAX_A_MINUTE} kinds of refusals in a minute: the others of this minute are not told.`,
+)
 
 function toEntry(what: Observation): Entry {
   const { verdict, protocol, name, address, port, rule, message } = what
