@@ -16,9 +16,11 @@ import { flood } from './scenarios/flood.ts'
 import { idle } from './scenarios/idle.ts'
 import { keys } from './scenarios/keys.ts'
 import { network } from './scenarios/network.ts'
+import { pause } from './scenarios/pause.ts'
 import { preview } from './scenarios/preview.ts'
 import { relay } from './scenarios/relay.ts'
 import { rules } from './scenarios/rules.ts'
+import { saved } from './scenarios/saved.ts'
 import { stdin } from './scenarios/stdin.ts'
 import { stdout } from './scenarios/stdout.ts'
 import { makeWorkDirectory } from './undertaker.ts'
@@ -37,6 +39,8 @@ const SCENARIOS: readonly Scenario[] = [
   network,
   rules,
   preview,
+  pause,
+  saved,
   flood,
   idle,
 ]

@@ -1,8 +1,9 @@
 /** Builds runtimes: `setup-runtime.ts --images-dir DIR NAME…`. Progress goes to stderr. */
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { buildRuntime } from '../packages/server/src/storage/images/build.ts'
+import { buildTree } from '../packages/server/src/storage/images/build.ts'
 import { Catalogue } from '../packages/server/src/storage/images/catalogue.ts'
+import { isDerived } from '../packages/server/src/storage/images/recipe.ts'
 
 const { values, positionals } = parseArgs({
   options: { 'images-dir': { type: 'string' } },
@@ -23,12 +24,17 @@ for (const name of ['SIGINT', 'SIGTERM'] as const)
 
 for (const name of positionals) {
   const entry = await catalogue.entry(name)
+  if (entry === null || isDerived(entry.recipe)) {
+    console.error(`${name} is built by the server: caisson runtime build ${name}`)
+    process.exit(64)
+  }
+  const { folder, recipe } = entry
   const start = performance.now()
   const progress = (step: string) =>
     console.error(`  [${Math.round((performance.now() - start) / 1000)} s] ${step}`)
   try {
-    const { built } = await buildRuntime(entry, { imagesDir, progress }, stop.signal)
-    if (built) progress(`the runtime ${entry.recipe.id} is built`)
+    const { built } = await buildTree({ folder, recipe }, { imagesDir, progress }, stop.signal)
+    if (built) progress(`the runtime ${recipe.id} is built`)
   } catch (error) {
     console.error((error as Error).message)
     process.exit(1)

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "freezer.h"
+
 /* Longest "<id>/cgroup.procs" with room to spare. */
 enum { GROUP_FILE_SIZE = 128 };
 enum { CPU_PERIOD_USEC = 100000, REMOVE_TRIES = 2000, REMOVE_PAUSE_USEC = 2000 };
@@ -25,7 +27,8 @@ static const struct {
 } CONTROLLERS[] = {{"memory", CONTROLLER_MEMORY},
                    {"cpu", CONTROLLER_CPU},
                    {"pids", CONTROLLER_PIDS},
-                   {"cpuacct", CONTROLLER_CPUACCT}};
+                   {"cpuacct", CONTROLLER_CPUACCT},
+                   {"freezer", CONTROLLER_FREEZER}};
 
 static const unsigned NEEDED = CONTROLLER_MEMORY | CONTROLLER_CPU | CONTROLLER_PIDS;
 
@@ -90,7 +93,7 @@ static bool open_instance(struct hierarchy *hierarchy) {
   if (mkdirat(hierarchy->mount, name, 0755) < 0 && errno != EEXIST) return false;
   hierarchy->dir = openat(hierarchy->mount, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
   if (hierarchy->dir < 0) return false;
-  if (!hierarchy->v2 || !hierarchy->controllers) return true;
+  if (!hierarchy->v2 || !(hierarchy->controllers & NEEDED)) return true;
   for (size_t i = 0; i < countof(enable); i++) {
     /* One that cannot be enabled shows when a sandbox's limit cannot be written. */
     (void)write_file_at(hierarchy->mount, "cgroup.subtree_control", enable[i]);
@@ -107,8 +110,27 @@ static bool make_instance(struct hierarchy *hierarchy, const char *instance, str
   return fail(failure, errno, "cgroups", "%s: %s", hierarchy->path, strerror(errno));
 }
 
+/* Every group of v2 can be frozen, since Linux 5.2; then a hierarchy of v1 that can nothing else is not needed. */
+static void choose_freezer(struct cgroups *cgroups) {
+  bool v2 = false;
+  for (size_t i = 0; i < cgroups->count; i++) v2 = v2 || cgroups->list[i].v2;
+  if (!v2) return;
+  size_t kept = 0;
+  for (size_t i = 0; i < cgroups->count; i++) {
+    struct hierarchy at = cgroups->list[i];
+    if (at.controllers == CONTROLLER_FREEZER && !at.v2) continue;
+    if (at.v2)
+      at.controllers |= CONTROLLER_FREEZER;
+    else
+      at.controllers &= ~(unsigned)CONTROLLER_FREEZER;
+    cgroups->list[kept++] = at;
+  }
+  cgroups->count = kept;
+}
+
 bool cgroups_open(struct cgroups *cgroups, const char *instance, struct failure *failure) {
   if (!find_hierarchies(cgroups, failure)) return false;
+  choose_freezer(cgroups);
   unsigned have = 0;
   for (size_t i = 0; i < cgroups->count; i++) {
     struct hierarchy *at = &cgroups->list[i];
@@ -235,7 +257,7 @@ static void kill_process(pid_t pid, void *context) {
   (void)kill(pid, SIGKILL);
 }
 
-static bool remove_group(const struct hierarchy *hierarchy, const char *id) {
+static bool remove_group(const struct cgroups *cgroups, const struct hierarchy *hierarchy, const char *id) {
   char kill_file[GROUP_FILE_SIZE];
   snprintf(kill_file, sizeof kill_file, "%s/cgroup.kill", id);
   for (int i = 0; i < REMOVE_TRIES; i++) {
@@ -243,6 +265,8 @@ static bool remove_group(const struct hierarchy *hierarchy, const char *id) {
     if (errno != EBUSY) return false;
     if (!hierarchy->v2 || !write_file_at(hierarchy->dir, kill_file, "1"))
       each_process(hierarchy, id, kill_process, NULL);
+    /* A frozen process of v1 does not notice that it was killed. */
+    freezer_release(cgroups, id);
     nanosleep(&(struct timespec){.tv_nsec = REMOVE_PAUSE_USEC * 1000}, NULL);
   }
   errno = EBUSY;
@@ -251,7 +275,7 @@ static bool remove_group(const struct hierarchy *hierarchy, const char *id) {
 
 bool cgroups_remove(const struct cgroups *cgroups, const char *id, struct failure *failure) {
   for (size_t i = cgroups->count; i-- > 0;)
-    if (!remove_group(&cgroups->list[i], id))
+    if (!remove_group(cgroups, &cgroups->list[i], id))
       return fail(failure, errno, "cgroup", "%s/%s cannot be removed: %s", cgroups->list[i].path, id,
                   strerror(errno));
   return true;

@@ -4,7 +4,14 @@
 
 #include "util.h"
 
-enum controller { CONTROLLER_MEMORY = 1, CONTROLLER_CPU = 2, CONTROLLER_PIDS = 4, CONTROLLER_CPUACCT = 8 };
+enum controller {
+  CONTROLLER_MEMORY = 1,
+  CONTROLLER_CPU = 2,
+  CONTROLLER_PIDS = 4,
+  CONTROLLER_CPUACCT = 8,
+  /* v2 has it in every group. */
+  CONTROLLER_FREEZER = 16
+};
 
 struct hierarchy {
   /* The instance's directory. */
@@ -18,7 +25,7 @@ struct hierarchy {
 
 struct cgroups {
   /* The first one limits pids; it is made first and removed last, so that it names every sandbox that left anything. */
-  struct hierarchy list[5];
+  struct hierarchy list[6];
   size_t count;
   /* Where a v2 tree stands beside v1 controllers; empty otherwise. crun 1.8 refuses such hosts when it sees it. */
   char hybrid_mount[512];

@@ -5,12 +5,16 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "btrfs.h"
+#include "freezer.h"
 #include "mounts.h"
 #include "net_router.h"
 #include "operations.h"
+#include "pool_file.h"
 
 static void ability(struct writer *reply, const char *name, bool ok, const char *detail) {
   struct text line = {0};
@@ -75,6 +79,34 @@ static void check_cgroups(const struct host *host, struct writer *reply) {
     }
 }
 
+void check_freezer(const struct host *host, struct writer *reply) {
+  const struct hierarchy *found = freezer_find(&host->cgroups);
+  char detail[600];
+  if (found) snprintf(detail, sizeof detail, "v%d, %s", found->v2 ? 2 : 1, found->path);
+  ability(reply, "freezer", found, found ? detail : "no control group of this host has one");
+}
+
+/* Loaded, or a module that mounting loads. */
+static bool kernel_has_btrfs(void) {
+  char systems[4096];
+  char module[300];
+  struct utsname kernel;
+  if (read_file_at(AT_FDCWD, "/proc/filesystems", systems, sizeof systems) > 0 && strstr(systems, "\tbtrfs\n")) return true;
+  if (uname(&kernel) < 0) return false;
+  snprintf(module, sizeof module, "/lib/modules/%s/kernel/fs/btrfs", kernel.release);
+  return access(module, F_OK) == 0;
+}
+
+static void check_btrfs(const struct host *host, struct writer *reply) {
+  if (host->pool.kind != POOL_CLOSED || btrfs_is(host->run))
+    return ability(reply, "btrfs", true, host->pool.kind == POOL_FILE ? POOL_IMAGE " is open" : "the data directory's own");
+  if (!kernel_has_btrfs()) return ability(reply, "btrfs", false, "the kernel has no btrfs");
+  if (access("/dev/loop-control", F_OK) < 0) return ability(reply, "btrfs", false, "there is no /dev/loop-control");
+  if (!pool_mkfs() && !pool_exists(host))
+    return ability(reply, "btrfs", false, "mkfs.btrfs is not installed (package btrfs-progs)");
+  ability(reply, "btrfs", true, "a pool can be made");
+}
+
 static void check_runtime(const struct host *host, struct writer *reply) {
   int ends[2];
   char output[256] = "";
@@ -106,6 +138,8 @@ static void check_network(struct writer *reply) {
 
 void operation_check(const struct host *host, struct writer *reply) {
   check_cgroups(host, reply);
+  check_freezer(host, reply);
+  check_btrfs(host, reply);
   check_runtime(host, reply);
   check_user_namespace(reply);
   check_overlay(host, reply);

@@ -124,7 +124,8 @@ static bool open_data(struct host *host, struct failure *failure) {
   /* Closed to all others: below them lie files of real root with set-user-id bits that guests have made. */
   host->sandboxes = open_directory(host, "sandboxes", 0750, 0);
   host->trash = open_directory(host, "trash", 0750, 0);
-  if (host->run < 0 || host->sandboxes < 0 || host->trash < 0)
+  host->dumps = open_directory(host, "dumps", 0700, 0);
+  if (host->run < 0 || host->sandboxes < 0 || host->trash < 0 || host->dumps < 0)
     return fail(failure, errno, "data directory", "%s cannot be used: %s", host->data_dir, strerror(errno));
   bool made = mkdir(host->images_dir, 0755) == 0 || errno == EEXIST;
   host->images = made ? open(host->images_dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;

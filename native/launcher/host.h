@@ -3,6 +3,7 @@
 #define CAISSON_LAUNCHER_HOST_H
 
 #include "cgroup.h"
+#include "pool.h"
 #include "util.h"
 
 struct host {
@@ -25,6 +26,8 @@ struct host {
   int run;
   int sandboxes;
   int trash;
+  int dumps;
+  struct pool pool;
   /* A copy of the agent in a tmpfs of the launcher's, so that a sandbox's mount table names no path of the host. */
   int agent;
   /* An existing directory, reachable by every user, over which the launcher and each start mount a tmpfs of their own,

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "freezer.h"
 #include "net_owner.h"
-#include "operations.h"
 
 struct job *job_new(enum job_kind kind, struct origin origin) {
   struct job *job = calloc(1, sizeof *job);
@@ -28,6 +28,7 @@ void job_free(struct job *job) {
   if (job->settings) router_settings_free(job->settings);
   free(job->settings);
   free(job->plan);
+  free(job->request);
   free(job);
 }
 
@@ -72,6 +73,36 @@ static bool router_busy(const struct jobs *jobs, const struct job *job) {
   return !shared && running_of(jobs, JOB_PLUG) + running_of(jobs, JOB_UNPLUG) > 0;
 }
 
+/* What is done to one sandbox's root, to its processes as a whole or to one save, is done in order. A worker counts until
+   it is gone, because what it has mounted goes with it. */
+static bool has_subject(const struct job *job) {
+  switch (job->kind) {
+    case JOB_START:
+    case JOB_CLEAN:
+    case JOB_MAKE_ROOT:
+    case JOB_SAVE:
+    case JOB_REPLACE_ROOT:
+    case JOB_REMOVE_FROM_POOL:
+    case JOB_KEEP_ONLY:
+    case JOB_MEASURE:
+    case JOB_FREEZE:
+    case JOB_THAW:
+      return true;
+    default:
+      return false;
+  }
+}
+
+static bool subject_busy(const struct jobs *jobs, const char *name, const struct job *until) {
+  for (size_t i = 0; i < jobs->running_count; i++)
+    if (has_subject(jobs->running[i]) && strcmp(jobs->running[i]->name, name) == 0) return true;
+  for (const struct job *at = jobs->waiting; at != until; at = at->next)
+    if (has_subject(at) && strcmp(at->name, name) == 0) return true;
+  return false;
+}
+
+bool jobs_subject_busy(const struct jobs *jobs, const char *id) { return subject_busy(jobs, id, NULL); }
+
 static bool may_run(const struct jobs *jobs, const struct job *job) {
   switch (job->kind) {
     case JOB_REMOVE_TREE:
@@ -84,8 +115,11 @@ static bool may_run(const struct jobs *jobs, const struct job *job) {
     case JOB_NETWORK:
     case JOB_BLOCK:
       return !router_busy(jobs, job);
+    case JOB_POOL:
+    case JOB_GROW:
+      return running_of(jobs, JOB_POOL) + running_of(jobs, JOB_GROW) == 0;
     default:
-      return true;
+      return !has_subject(job) || !subject_busy(jobs, job->name, job);
   }
 }
 
@@ -141,6 +175,16 @@ static bool remove_tree(const struct job *job, const struct host *host, int pipe
   return false;
 }
 
+/* Items come before the answer, in frames of their own. */
+static bool list_pool(const struct job *job, const struct host *host, int pipe, struct writer *reply,
+                      struct failure *failure) {
+  reply->length = 0;
+  bool ok = operation_list_pool(host, job->origin.stream, reply, failure);
+  writer_begin(reply, MESSAGE_OK, 0, job->origin.stream);
+  answer(pipe, reply, ok, job->origin.stream, failure);
+  return ok;
+}
+
 static bool work(const struct job *job, const struct host *host, int pipe) {
   struct failure failure = {0};
   struct writer reply = {0};
@@ -176,6 +220,38 @@ static bool work(const struct job *job, const struct host *host, int pipe) {
       break;
     case JOB_OWNER:
       ok = operation_owner(&host->cgroups, job->name, job->question.protocol, job->question.port, &reply, &failure);
+      break;
+    case JOB_POOL:
+      ok = operation_pool(host, job->request->max, &reply, &failure);
+      break;
+    case JOB_GROW:
+      ok = operation_grow(host, job->request->max, &failure);
+      break;
+    case JOB_MAKE_ROOT:
+      ok = operation_make_root(host, job->request, &failure);
+      break;
+    case JOB_SAVE:
+      ok = operation_save(host, job->request, &failure);
+      break;
+    case JOB_REPLACE_ROOT:
+      ok = operation_replace_root(host, job->request, &failure);
+      break;
+    case JOB_REMOVE_FROM_POOL:
+      ok = operation_remove_from_pool(host, job->request, &failure);
+      break;
+    case JOB_KEEP_ONLY:
+      ok = operation_keep_only(host, job->request, &failure);
+      break;
+    case JOB_LIST_POOL:
+      return list_pool(job, host, pipe, &reply, &failure);
+    case JOB_MEASURE:
+      ok = operation_measure(host, job->request, &reply, &failure);
+      break;
+    case JOB_FREEZE:
+      ok = freezer_freeze(&host->cgroups, job->name, &failure);
+      break;
+    case JOB_THAW:
+      ok = freezer_thaw(&host->cgroups, job->name, &failure);
       break;
   }
   answer(pipe, &reply, ok, job->origin.stream, &failure);

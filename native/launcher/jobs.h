@@ -6,6 +6,7 @@
 #include "host.h"
 #include "net_plug.h"
 #include "net_router.h"
+#include "operations.h"
 #include "plan.h"
 #include "sandboxes.h"
 
@@ -19,7 +20,18 @@ enum job_kind {
   JOB_BLOCK,
   JOB_PLUG,
   JOB_UNPLUG,
-  JOB_OWNER
+  JOB_OWNER,
+  JOB_POOL,
+  JOB_GROW,
+  JOB_MAKE_ROOT,
+  JOB_SAVE,
+  JOB_REPLACE_ROOT,
+  JOB_REMOVE_FROM_POOL,
+  JOB_KEEP_ONLY,
+  JOB_LIST_POOL,
+  JOB_MEASURE,
+  JOB_FREEZE,
+  JOB_THAW
 };
 
 struct owner_question {
@@ -33,7 +45,7 @@ struct job {
   struct origin origin;
   /* START */
   struct plan *plan;
-  /* CLEAN and MAKE_DIRS: the id; REMOVE_TREE: the path. */
+  /* REMOVE_TREE: the path; of all that concerns one sandbox or save, its id. */
   char name[LAUNCHER_MAX_PATH + 1];
   /* NETWORK: NULL leaves the settings that are in force; and who holds the router, 0: nobody. */
   struct router_settings *settings;
@@ -44,6 +56,8 @@ struct job {
   unsigned block;
   /* OWNER */
   struct owner_question question;
+  /* POOL to MEASURE, GROW. */
+  struct pool_request *request;
 
   /* Of a running job. */
   pid_t pid;
@@ -73,6 +87,8 @@ bool jobs_run(struct jobs *jobs, struct job *job, const struct host *host, void 
 struct job *jobs_take_unready(struct jobs *jobs);
 /* Whether anything is being done, or will be, to a slot. */
 bool jobs_slot_busy(const struct jobs *jobs, unsigned slot);
+/* Whether anything is being done, or will be, to what a root or save of this id is. */
+bool jobs_subject_busy(const struct jobs *jobs, const char *id);
 /* Whether a START is under way: its init may be a child that nobody knows yet. */
 bool jobs_starting(const struct jobs *jobs);
 

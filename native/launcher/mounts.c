@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "host.h"
 #include "net_numbers.h"
 
 static bool write_map(pid_t pid, const char *file, uint32_t base) {
@@ -76,16 +77,29 @@ static int open_layer(int parent, const char *path, int namespace, bool read_onl
   return fd;
 }
 
+static int open_own(const struct host *host, const struct plan *plan, int namespace, struct failure *failure) {
+  char path[LAUNCHER_MAX_ID + 32];
+  bool pool = plan->root_kind == ROOT_POOL;
+  const char *part = plan->root_kind == ROOT_DIRECTORY ? "/rootfs" : pool && plan->lower_count == 0 ? "/upper" : "";
+  snprintf(path, sizeof path, "%s%s", plan->id, part);
+  return open_layer(pool ? host->pool.roots : host->sandboxes, path, namespace, false, failure);
+}
+
+static int open_lower(const struct host *host, const char *path, int namespace, struct failure *failure) {
+  char save[LAUNCHER_MAX_ID + 32];
+  if (!path_beneath(path, "saves"))
+    return open_layer(host->images, path + strlen("images/"), namespace, true, failure);
+  snprintf(save, sizeof save, "%.*s/upper", LAUNCHER_MAX_ID, path + strlen("saves/"));
+  return open_layer(host->pool.saves, save, namespace, true, failure);
+}
+
 bool layers_open(const struct host *host, const struct plan *plan, struct layers *layers, struct failure *failure) {
   cleanup_fd int namespace = user_namespace(plan->id_base);
   if (namespace < 0) return fail(failure, errno, "user namespace", "%s", strerror(errno));
-  char own[LAUNCHER_MAX_ID + 32];
-  snprintf(own, sizeof own, "%s%s", plan->id, plan->root_kind == ROOT_DIRECTORY ? "/rootfs" : "");
-  layers->own = open_layer(host->sandboxes, own, namespace, false, failure);
+  layers->own = open_own(host, plan, namespace, failure);
   if (layers->own < 0) return false;
   for (layers->lower_count = 0; layers->lower_count < plan->lower_count; layers->lower_count++) {
-    const char *path = plan->lowers[layers->lower_count] + strlen("images/");
-    int fd = open_layer(host->images, path, namespace, true, failure);
+    int fd = open_lower(host, plan->lowers[layers->lower_count], namespace, failure);
     if (fd < 0) return false;
     layers->lowers[layers->lower_count] = fd;
   }
@@ -169,7 +183,7 @@ bool mounts_overlay(const struct plan *plan, const struct layers *layers, struct
   struct statvfs info;
   /* Where the work directory cannot be used the kernel mounts read-only and says so only in its log. */
   if (statvfs("root", &info) < 0 || info.f_flag & ST_RDONLY)
-    return fail(failure, EROFS, "overlay", "sandboxes/%s cannot be written through its id mapping", plan->id);
+    return fail(failure, EROFS, "overlay", "the root of %s cannot be written through its id mapping", plan->id);
   return true;
 }
 
@@ -177,30 +191,47 @@ bool mounts_assemble(const struct plan *plan, const struct layers *layers, struc
   cleanup_fd int file = open("agent", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
   if (file < 0) return fail(failure, errno, "staging", "agent: %s", strerror(errno));
   if (!attach(layers->agent, "agent", failure)) return false;
-  if (plan->root_kind == ROOT_DIRECTORY) return attach(layers->own, "root", failure);
+  if (plan->lower_count == 0) return attach(layers->own, "root", failure);
   return mounts_overlay(plan, layers, failure);
 }
 
+/* A directory that stands in the way is put aside: emptying it could take as long as its owner likes. */
+static bool put_aside(int dir, const char *name) {
+  char aside[64];
+  snprintf(aside, sizeof aside, "%s.%lu", name, (unsigned long)now_usec());
+  return renameat2(dir, name, dir, aside, RENAME_NOREPLACE) == 0;
+}
+
 static bool replace_file(int dir, const char *name, const char *content) {
-  if (unlinkat(dir, name, 0) < 0 && errno != ENOENT) return false;
+  if (unlinkat(dir, name, 0) < 0 && errno != ENOENT && !(errno == EISDIR && put_aside(dir, name))) return false;
   cleanup_fd int fd = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
   return fd >= 0 && write_all(fd, content, strlen(content));
 }
 
-/* The same in every sandbox: without a network nothing leads there, and a lookup fails at once. */
+/* FNV-1a of the id: no two sandboxes are one machine, and one sandbox stays the same. */
+static void machine_id(const char *id, char *out, size_t size) {
+  unsigned __int128 prime = ((unsigned __int128)1 << 88) + 0x13b;
+  unsigned __int128 hash = ((unsigned __int128)0x6c62272e07bb0142 << 64) + 0x62b821756295c58d;
+  for (const char *at = id; *at; at++) hash = (hash ^ (unsigned char)*at) * prime;
+  snprintf(out, size, "%016lx%016lx\n", (unsigned long)(hash >> 64), (unsigned long)hash);
+}
+
+/* The same in every sandbox but for its name: without a network nothing leads there, and a lookup fails at once. */
 static bool write_names(const struct plan *plan) {
   static const char resolver[] = "nameserver " NET_RESOLVER "\noptions edns0 timeout:2 attempts:2\n";
   char hosts[256];
   char hostname[LAUNCHER_MAX_HOSTNAME + 2];
+  char machine[40];
   snprintf(hostname, sizeof hostname, "%s\n", plan->hostname);
   snprintf(hosts, sizeof hosts, "127.0.0.1\tlocalhost %s\n::1\tlocalhost ip6-localhost ip6-loopback\n",
            plan->hostname);
+  machine_id(plan->id, machine, sizeof machine);
   cleanup_fd int root = open("root", O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (mkdirat(root, "etc", 0755) < 0 && errno != EEXIST) return false;
   /* The image or an earlier life may have made anything of /etc: no link is followed, no mount crossed. */
   cleanup_fd int etc = open_beneath(root, "etc", O_RDONLY | O_DIRECTORY, RESOLVE_NO_XDEV);
   return etc >= 0 && replace_file(etc, "hostname", hostname) && replace_file(etc, "hosts", hosts) &&
-         replace_file(etc, "resolv.conf", resolver);
+         replace_file(etc, "resolv.conf", resolver) && replace_file(etc, "machine-id", machine);
 }
 
 bool mounts_write_names(const struct plan *plan, struct failure *failure) {

@@ -26,7 +26,7 @@ bool mounts_enter(const struct host *host, struct failure *failure);
 bool mounts_assemble(const struct plan *plan, const struct layers *layers, struct failure *failure);
 /* Mounts the overlay of the layers at root, in the staging directory, and makes sure that it can be written. */
 bool mounts_overlay(const struct plan *plan, const struct layers *layers, struct failure *failure);
-/* Writes /etc/hostname, /etc/hosts and /etc/resolv.conf into the root, anew at each start. */
+/* Writes /etc/hostname, hosts, resolv.conf and machine-id into the root, anew at each start. */
 bool mounts_write_names(const struct plan *plan, struct failure *failure);
 
 #endif

@@ -17,8 +17,8 @@ bool request_refuse(struct failure *failure, const char *what) {
 static bool take_lower(const struct field *field, struct plan *plan) {
   if (plan->lower_count == LAUNCHER_MAX_LOWERS) return false;
   char *path = plan->lowers[plan->lower_count++];
-  return field_string(field, path, LAUNCHER_MAX_PATH + 1) && path_valid(path) && path_beneath(path, "images") &&
-         strchr(path, '/');
+  if (!field_string(field, path, LAUNCHER_MAX_PATH + 1) || !path_valid(path) || !strchr(path, '/')) return false;
+  return path_beneath(path, "images") || (path_beneath(path, "saves") && id_valid(strchr(path, '/') + 1));
 }
 
 bool field_in_range(const struct field *field, uint64_t least, uint64_t most, uint64_t *out) {
@@ -40,7 +40,7 @@ static bool take_field(const struct field *field, struct plan *plan, struct fail
       plan->id_base = (uint32_t)base;
       return true;
     case TAG_ROOT_KIND:
-      return field_in_range(field, ROOT_OVERLAY, ROOT_DIRECTORY, &plan->root_kind) || request_refuse(failure, "ROOT_KIND");
+      return field_in_range(field, ROOT_OVERLAY, ROOT_POOL, &plan->root_kind) || request_refuse(failure, "ROOT_KIND");
     case TAG_LOWER:
       return take_lower(field, plan) || request_refuse(failure, "LOWER");
     case TAG_MEMORY:
@@ -66,11 +66,19 @@ bool plan_parse(const struct frame *frame, struct plan *plan, struct failure *fa
   if (!plan->hostname[0]) return request_refuse(failure, "HOSTNAME");
   if (!plan->id_base) return request_refuse(failure, "ID_BASE");
   if (!plan->root_kind) return request_refuse(failure, "ROOT_KIND");
-  if ((plan->root_kind == ROOT_OVERLAY) != (plan->lower_count > 0)) return request_refuse(failure, "LOWER");
+  /* A root of the pool may do without: then it is all there is. */
+  if (plan->root_kind != ROOT_POOL && (plan->root_kind == ROOT_OVERLAY) != (plan->lower_count > 0))
+    return request_refuse(failure, "LOWER");
   if (!plan->limits.memory_bytes) return request_refuse(failure, "MEMORY");
   if (!plan->limits.cpu_millis) return request_refuse(failure, "CPU");
   if (!plan->limits.pids) return request_refuse(failure, "PIDS");
   return true;
+}
+
+bool plan_needs_pool(const struct plan *plan) {
+  bool needs = plan->root_kind == ROOT_POOL;
+  for (size_t i = 0; i < plan->lower_count; i++) needs = needs || path_beneath(plan->lowers[i], "saves");
+  return needs;
 }
 
 static bool only_string(const struct frame *frame, uint8_t tag, char *out, size_t size) {

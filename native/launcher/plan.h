@@ -22,6 +22,8 @@ bool request_refuse(struct failure *failure, const char *what);
 bool field_in_range(const struct field *field, uint64_t least, uint64_t most, uint64_t *out);
 
 bool plan_parse(const struct frame *frame, struct plan *plan, struct failure *failure);
+/* Whether its root or one of its layers lies in the pool. */
+bool plan_needs_pool(const struct plan *plan);
 /* The one string field that DELETE, MAKE_DIRS and REMOVE_TREE have. */
 bool parse_id(const struct frame *frame, char *id, struct failure *failure);
 bool parse_tree(const struct frame *frame, char *path, struct failure *failure);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "freezer.h"
 #include "server.h"
 
 static void refuse(struct connection *connection, uint32_t stream, const struct failure *failure) {
@@ -41,16 +42,19 @@ void server_greet(struct server *server, struct connection *connection) {
       snprintf(line, sizeof line, "%s\t%d\t%s", controller_name(all[j]), at->v2 ? 2 : 1, at->path);
       writer_string(output, TAG_CGROUP, line);
     }
+  check_freezer(server->host, output);
   writer_end(output);
 }
 
-static void describe(struct writer *output, uint8_t type, uint32_t stream, const struct sandbox *sandbox) {
+static void describe(const struct server *server, struct writer *output, uint8_t type, uint32_t stream,
+                     const struct sandbox *sandbox) {
   writer_begin(output, type, 0, stream);
   writer_string(output, TAG_ID, sandbox->id);
   writer_u64(output, TAG_STATE, (uint64_t)sandbox->state);
   if (sandbox->pidfd >= 0) {
     writer_u64(output, TAG_PID, (uint64_t)sandbox->pid);
     writer_u64(output, TAG_START_TIME, sandbox->start_time);
+    if (freezer_is_frozen(&server->host->cgroups, sandbox->id)) writer_u64(output, TAG_FROZEN, 1);
   }
   if (sandbox->status_known) writer_u64(output, TAG_WAIT_STATUS, (uint64_t)sandbox->wait_status);
   writer_end(output);
@@ -58,12 +62,12 @@ static void describe(struct writer *output, uint8_t type, uint32_t stream, const
 
 void server_announce_end(struct server *server, const struct sandbox *sandbox) {
   for (size_t i = 0; i < server->connections.count; i++)
-    describe(&server->connections.list[i].output, MESSAGE_ENDED, 0, sandbox);
+    describe(server, &server->connections.list[i].output, MESSAGE_ENDED, 0, sandbox);
 }
 
 static void list(struct server *server, struct connection *connection, uint32_t stream) {
   for (const struct sandbox *at = server->sandboxes.first; at; at = at->next)
-    describe(&connection->output, MESSAGE_SANDBOX, stream, at);
+    describe(server, &connection->output, MESSAGE_SANDBOX, stream, at);
   accept_request(connection, stream);
 }
 
@@ -85,6 +89,8 @@ static bool start(struct server *server, const struct frame *frame, struct origi
     ok = fail(failure, EEXIST, "request", "sandbox %s exists", plan->id);
   if (ok && server->sandboxes.count >= server->max_sandboxes)
     ok = fail(failure, EMFILE, "request", "the launcher can hold %zu sandboxes", server->max_sandboxes);
+  if (ok && plan_needs_pool(plan) && server->host->pool.kind == POOL_CLOSED)
+    ok = fail(failure, ENOTCONN, "request", "the pool is not open: POOL comes first");
   /* Here, and not in the job, whose descriptors would be its own. */
   ok = ok && cgroups_ensure(&server->host->cgroups, failure);
   struct sandbox *sandbox = ok ? sandboxes_add(&server->sandboxes, plan->id, STATE_STARTING) : NULL;
@@ -96,7 +102,10 @@ static bool start(struct server *server, const struct frame *frame, struct origi
 
 void server_continue_delete(struct server *server, struct sandbox *sandbox) {
   if (!sandbox->delete_wanted || sandbox->cleaning) return;
-  if (sandbox->state == STATE_RUNNING) sandbox_kill(sandbox);
+  if (sandbox->state == STATE_RUNNING) {
+    sandbox_kill(sandbox);
+    freezer_release(&server->host->cgroups, sandbox->id);
+  }
   if (sandbox->state != STATE_ENDED) return;
   sandbox->cleaning = add_job(server, JOB_CLEAN, (struct origin){0}, sandbox->id, NULL);
 }
@@ -176,7 +185,8 @@ void server_request(struct server *server, struct connection *connection, const 
         accept_request(connection, frame->stream);
         break;
       default:
-        ok = server_network_request(server, connection, frame, &failure);
+        ok = server_takes_pool_request(frame) ? server_pool_request(server, connection, frame, &failure)
+                                              : server_network_request(server, connection, frame, &failure);
     }
   if (!ok && failure.error) refuse(connection, frame->stream, &failure);
   if (!ok && !failure.error) refuse_memory(connection, frame->stream);
@@ -227,9 +237,15 @@ static void answer_instead(struct job *job, const struct failure *failure) {
   writer_end(&job->answer);
 }
 
+/* The last frame; items may come before it. False when the answer is not whole. */
 static bool parse_answer(const struct job *job, struct frame *frame) {
-  size_t used;
-  return frame_parse(job->answer.data, job->answer.length, frame, &used) == 1;
+  size_t used = 0;
+  size_t at = 0;
+  do {
+    if (frame_parse(job->answer.data + at, job->answer.length - at, frame, &used) != 1) return false;
+    at += used;
+  } while (at < job->answer.length);
+  return frame->type == MESSAGE_OK || frame->type == MESSAGE_ERROR;
 }
 
 void server_job_answered(struct server *server, struct job *job) {
@@ -242,7 +258,8 @@ void server_job_answered(struct server *server, struct job *job) {
     answer_instead(job, &failure);
     if (!parse_answer(job, &frame)) return;
   }
-  if (!server_network_answered(server, job, &frame, &failure)) {
+  if (!server_network_answered(server, job, &frame, &failure) ||
+      !server_pool_answered(server, job, &frame, &failure)) {
     answer_instead(job, &failure);
     if (!parse_answer(job, &frame)) return;
   }

@@ -188,7 +188,7 @@ void server_run(struct server *server) {
   struct watches watches = {0};
   while (!server->ending || !idle(server)) {
     watch_all(server, &watches);
-    if (poll(watches.fds, watches.count, -1) < 0) continue;
+    if (poll(watches.fds, watches.count, server_grow_pool(server)) < 0) continue;
     /* Sandboxes come last in the list: a job's answer, which may drop its sandbox, ends the round for them. */
     for (size_t i = 0; i < watches.count; i++) {
       if (!watches.fds[i].revents) continue;

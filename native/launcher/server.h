@@ -8,12 +8,22 @@
 #include "network.h"
 #include "sandboxes.h"
 
+/* How the pool's file grows. */
+struct growth {
+  /* The size that it may reach; 0 while there is no pool. */
+  uint64_t max;
+  bool under_way;
+  /* When the pool is looked at again. */
+  uint64_t next_usec;
+};
+
 struct server {
   struct host *host;
   struct connections connections;
   struct sandboxes sandboxes;
   struct jobs jobs;
   struct network network;
+  struct growth growth;
   int listener;
   int signals;
   /* Held by this process alone; workers let go of it. */
@@ -47,5 +57,14 @@ void server_release_slot(struct server *server, const char *id);
 void server_recover_network(struct server *server);
 void server_holder_ended(struct server *server);
 void server_read_packets(struct server *server);
+
+/* pool_requests.c: requests about the pool, roots, dumps and the freezer. */
+bool server_takes_pool_request(const struct frame *frame);
+bool server_pool_request(struct server *server, struct connection *connection, const struct frame *frame,
+                         struct failure *failure);
+/* False with a failure that becomes the answer instead. */
+bool server_pool_answered(struct server *server, struct job *job, const struct frame *frame, struct failure *failure);
+/* Has the pool grow when it is time. @returns after how many milliseconds to look again, -1: never. */
+int server_grow_pool(struct server *server);
 
 #endif

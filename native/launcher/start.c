@@ -16,6 +16,7 @@
 #include "config.h"
 #include "mounts.h"
 #include "operations.h"
+#include "quota.h"
 
 enum { RUNTIME_TIMEOUT_MSEC = 60000, LISTEN_FD = 3 };
 
@@ -126,6 +127,8 @@ static bool report_init(struct writer *reply, struct failure *failure) {
 static bool start(const struct host *host, const struct plan *plan, struct writer *reply, struct failure *failure) {
   struct stages stages = {.reply = reply, .since = now_usec()};
   struct layers layers;
+  cleanup_quota int lifted = -1;
+  if (plan->root_kind == ROOT_POOL) quota_lift(&host->pool, plan->id, &lifted);
   if (!layers_open(host, plan, &layers, failure)) return false;
   if (!mounts_enter(host, failure)) return false;
   if (!mounts_assemble(plan, &layers, failure)) return false;
@@ -136,6 +139,7 @@ static bool start(const struct host *host, const struct plan *plan, struct write
   int socket = listen_socket(host, plan->id, failure);
   if (failure->error || !write_bundle(host, plan, failure)) return false;
   if (!run_runtime(host, plan, socket, failure)) return false;
+  quota_settle(&lifted);
   if (!report_init(reply, failure)) return false;
   stage_done(&stages, "runtime");
   return true;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "operations.h"
+#include "trees.h"
 
 /* Directories open at once. What lies deeper is moved up first, so that no nesting is too deep. */
 enum { MAX_DEPTH = 32 };
@@ -99,7 +100,7 @@ static bool empty_directory(struct removal *removal, int fd, int depth) {
   return removal->failure->error == 0;
 }
 
-static bool delete_beneath(int parent, const char *name, struct failure *failure) {
+bool tree_delete(int parent, const char *name, struct failure *failure) {
   if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) return true;
   int fd = open_beneath(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, RESOLVE_NO_XDEV);
   cleanup_fd int top = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
@@ -116,7 +117,7 @@ static bool empty_trash(const struct host *host, struct failure *failure) {
   if (!stream) return fail(failure, errno, "remove", "trash: %s", strerror(errno));
   for (struct dirent *entry; (entry = readdir(stream)) && !failure->error;)
     if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-      delete_beneath(host->trash, entry->d_name, failure);
+      tree_delete(host->trash, entry->d_name, failure);
   closedir(stream);
   return failure->error == 0;
 }
@@ -131,5 +132,5 @@ bool operation_delete_tree(const struct host *host, const char *path, struct fai
   *base++ = 0;
   cleanup_fd int dir = open_beneath(host->data, parent, O_PATH | O_DIRECTORY, 0);
   if (dir < 0) return errno == ENOENT || fail(failure, errno, "remove", "%s: %s", path, strerror(errno));
-  return delete_beneath(dir, base, failure);
+  return tree_delete(dir, base, failure);
 }

@@ -38,6 +38,10 @@ function requestOf(name: keyof typeof operations): { method: string; path: strin
     job: 'job_1',
     key: 'key_1',
     upload: 'up',
+    snapshot: 'snp_1',
+    checkpoint: 'ckpt_1',
+    session: 'ses_1',
+    runtime: 'base:latest',
     port: '3000',
     token: TOKEN,
   }
@@ -52,7 +56,7 @@ function expected(
   secret: string | undefined,
   needs: Operation['scope'],
 ): 'unauthenticated' | 'forbidden' | 'allowed' {
-  if (needs === 'signature') return 'allowed'
+  if (needs === 'signature' || needs === 'public') return 'allowed'
   const has = (Object.keys(KEYS) as Scope[]).find((scope) => KEYS[scope] === secret)
   if (has === undefined) return 'unauthenticated'
   return RANK[has] >= RANK[needs] ? 'allowed' : 'forbidden'

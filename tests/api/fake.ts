@@ -2,13 +2,17 @@ import { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
 import type {
+  BuildProgress,
   Execution,
   ExposedPort,
   Job,
   Network,
   NetworkState,
+  Runtime,
   Sandbox,
   Scope,
+  Session,
+  Snapshot,
 } from '@caisson/protocol/resources'
 import type { FileStat } from '../../packages/server/src/guest/guest.ts'
 import type { OutputChunk, UseCases } from '../../packages/server/src/sandboxes/use-cases.ts'
@@ -56,6 +60,16 @@ export function sandboxNamed(id: string): Sandbox {
     ports: [],
     idleTimeoutMs: null,
     expiresAt: null,
+    onTimeout: 'kill',
+    pauseDepth: 'memory',
+    pausedTimeoutMs: null,
+    resumeOnRequest: false,
+    pause: null,
+    snapshotId: null,
+    forkedFrom: null,
+    sessionId: null,
+    dependencies: [],
+    packages: [],
     projectId: null,
     orgId: null,
     executionCount: 0,
@@ -85,6 +99,7 @@ function executionOf(id: string, ended: boolean): Execution {
     signal: null,
     message: null,
     oomKills: 0,
+    autoResumed: false,
     outputBytes: 0,
     outputStart: 0,
     outputTruncated: false,
@@ -99,6 +114,83 @@ function executionOf(id: string, ended: boolean): Execution {
 }
 
 const JOB: Job = { ...executionOf('job_1', false), kind: 'job', status: 'running' }
+
+const CHECKPOINT = {
+  id: 'ckpt_1',
+  sandboxId: 'sbx_1',
+  name: 'c',
+  sizeBytes: null,
+  fileCount: null,
+  createdAt: at,
+}
+
+const SNAPSHOT: Snapshot = {
+  id: 'snp_1',
+  name: 's',
+  tag: 'latest',
+  description: null,
+  public: false,
+  metadata: {},
+  runtime: 'base:latest',
+  sandboxId: 'sbx_1',
+  parentId: null,
+  sizeBytes: 1,
+  fileCount: 1,
+  sandboxes: 0,
+  contentHash: null,
+  env: [],
+  dependencies: [],
+  packages: [],
+  createdAt: at,
+  updatedAt: at,
+}
+
+const SESSION: Session = {
+  id: 'ses_1',
+  name: null,
+  status: 'recorded',
+  sandboxId: 'sbx_1',
+  workspace: '/home/agent/workspace',
+  pauseAfterMs: null,
+  metadata: {},
+  projectId: null,
+  orgId: null,
+  createdAt: at,
+  updatedAt: at,
+  bootedAt: null,
+  deletedAt: null,
+}
+
+const RUNTIME: Runtime = {
+  id: 'base:latest',
+  name: 'Base',
+  description: '',
+  icon: null,
+  color: null,
+  url: null,
+  tags: [],
+  requirements: { memory: null, cpu: null, disk: null },
+  notes: null,
+  source: 'recipe',
+  built: true,
+  createdAt: at,
+}
+
+async function* bytesOf(text: string): AsyncGenerator<Uint8Array> {
+  yield Buffer.from(text)
+}
+
+async function textOf(data: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = []
+  for await (const chunk of data) chunks.push(chunk)
+  return Buffer.concat(chunks).toString()
+}
+
+/** A build that fails after its first step: the answer has begun by then. */
+async function* progress(): AsyncGenerator<BuildProgress> {
+  yield { step: 'one' }
+  throw new SandboxError('build_failed', { what: 'base:latest', reason: 'no network', log: 'end' })
+}
 
 const SSH_KEY = {
   id: 'ssk_1',
@@ -245,6 +337,8 @@ export class FakeUseCases implements UseCases {
       pids: 5,
       pidsLimit: 6,
       oomKills: 0,
+      diskBytes: null,
+      diskLimitBytes: null,
       sampledAt: at,
     }
   }
@@ -256,6 +350,7 @@ export class FakeUseCases implements UseCases {
       running: 0,
       idle: 1,
       creating: 0,
+      paused: 0,
       totalExecutions: 0,
       totalCpuTimeMs: 0,
       totalMemoryByteSec: 0.5,
@@ -379,12 +474,48 @@ export class FakeUseCases implements UseCases {
   removeFile = async () => {}
   changeMode = async () => {}
   changeOwner = async () => {}
-  listRuntimes = async () => []
+  pauseSandbox = (id: string) => this.getSandbox(id)
+  resumeSandbox = (id: string) => this.getSandbox(id)
+  forkSandbox = async (id: string) => ({ sandboxes: [await this.getSandbox(id)], stages: [] })
+  createSession = async () => SESSION
+  listSessions = async () => ({ sessions: [SESSION], total: 1 })
+  getSession = async () => SESSION
+  deleteSession = async () => SESSION
+  createCheckpoint = async () => CHECKPOINT
+  listCheckpoints = async () => ({ checkpoints: [CHECKPOINT], total: 1 })
+  restoreCheckpoint = (id: string) => this.getSandbox(id)
+  deleteCheckpoint = async () => {}
+  createSnapshot = async () => SNAPSHOT
+  listSnapshots = async () => ({ snapshots: [SNAPSHOT], total: 1 })
+  getSnapshot = async () => SNAPSHOT
+  getLineage = async () => ({ ancestors: [], children: [], sandboxes: ['sbx_1'] })
+  tagSnapshot = async () => SNAPSHOT
+  deleteSnapshot = async () => {}
+  exportSnapshot = async () => bytesOf('archive')
+  exportPublicSnapshot = async () => bytesOf('archive')
+  async importSnapshot(_: unknown, data: AsyncIterable<Uint8Array>) {
+    this.calls.push(`importSnapshot ${await textOf(data)}`)
+    return SNAPSHOT
+  }
+  listRuntimes = async () => ({ runtimes: [RUNTIME], total: 1 })
+  getRuntime = async () => RUNTIME
+  buildRuntime = async () => progress()
+  importRuntime = async () => progress()
+  deleteRuntime = async () => {}
+  getDiskUsage = async () => ({
+    storage: 'memory',
+    pool: null,
+    sandboxes: [],
+    saved: { count: 0, bytes: 0 },
+    images: [],
+  })
+  collectGarbage = async ({ dryRun }: { dryRun: boolean }) => ({ dryRun, freedBytes: 0, removed: [] })
   async getServer() {
     return {
       version: '0',
       driver: 'memory',
       storage: 'memory',
+      memoryPause: 'frozen' as const,
       isolation: 'none',
       dataDir: '/',
       pid: 1,

@@ -94,6 +94,30 @@ export class World implements AsyncDisposable {
     return plan
   }
 
+  /** Starts a sandbox on its root of the pool, which is there. */
+  async startOnPool(id: string, ...saves: string[]): Promise<void> {
+    const lowers = [...saves.map((save) => `saves/${save}`), this.lower]
+    await this.launcher.start(this.plan({ id, root: { kind: 'pool', lowers } }))
+  }
+
+  /** Kills the launcher; the next request starts another. */
+  async killLauncher(): Promise<void> {
+    const pid = await this.launcher.pid()
+    process.kill(pid, 'SIGKILL')
+    await until(() => !existsSync(`/proc/${pid}`))
+  }
+
+  /** Loop devices that stand for a file of this world. */
+  async loops(): Promise<string[]> {
+    const found: string[] = []
+    for (const name of await readdir('/sys/block'))
+      if (name.startsWith('loop')) {
+        const file = await readFile(`/sys/block/${name}/loop/backing_file`, 'utf8').catch(() => '')
+        if (file.startsWith(this.dataDir)) found.push(name)
+      }
+    return found
+  }
+
   /** Runs one command of `probe.c` inside a sandbox. */
   async ask(id: string, command: string): Promise<string> {
     const socket = connect(join(this.dataDir, 'run', `${id}.sock`))

@@ -260,6 +260,47 @@ static void network(const char *command, char *rest) {
   if (strcmp(command, "change-network") == 0) change_network();
 }
 
+/* Writes megabytes, as many as fit. */
+static void fill(const char *path, int megabytes) {
+  static char block[1 << 20];
+  memset(block, 'x', sizeof block);
+  int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
+  long result = fd;
+  for (int i = 0; i < megabytes && result >= 0; i++) {
+    result = write(fd, block, sizeof block);
+    if (result >= 0) result = fsync(fd);
+  }
+  report("fill", result);
+}
+
+static void put(const char *path, const char *text) {
+  int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0644);
+  report("put", fd < 0 ? -1 : write(fd, text, strlen(text)));
+}
+
+/* Goes on computing after the answer. */
+static void spin(void) {
+  long pid = fork();
+  if (pid == 0) {
+    close_range(0, 1023, 0);
+    for (volatile unsigned long i = 0;; i++) continue;
+  }
+  report("spin", pid);
+}
+
+static void files(const char *command, char *path) {
+  char *rest = path ? strchr(path, ' ') : NULL;
+  if (rest) *rest++ = 0;
+  if (strcmp(command, "fill") == 0) fill(path, atoi(rest));
+  if (strcmp(command, "put") == 0) put(path, rest);
+  if (strcmp(command, "mkdir") == 0) report("mkdir", mkdir(path, 0755));
+  if (strcmp(command, "rmdir") == 0) report("rmdir", rmdir(path));
+  if (strcmp(command, "unlink") == 0) report("unlink", unlink(path));
+  if (strcmp(command, "rename") == 0) report("rename", rename(path, rest));
+  if (strcmp(command, "link") == 0) report("link", link(path, rest));
+  if (strcmp(command, "spin") == 0) spin();
+}
+
 static void run(char *command) {
   char *rest = strchr(command, ' ');
   if (rest) *rest++ = 0;
@@ -286,6 +327,9 @@ static void run(char *command) {
     report("owner", stat(rest, &info));
     printf("%u\n", info.st_uid);
   }
+  char copy[4096] = "";
+  if (rest) strcpy(copy, rest);
+  files(command, rest ? copy : NULL);
   network(command, rest);
 }
 

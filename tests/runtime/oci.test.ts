@@ -7,7 +7,9 @@ import { Launcher } from '../../packages/server/src/launcher/client.ts'
 import { instanceOf } from '../../packages/server/src/parts.ts'
 import { driverSuite, NO_NETWORK, type World } from '../../packages/server/src/runtime/conformance.ts'
 import { OciDriver } from '../../packages/server/src/runtime/oci/index.ts'
+import { BtrfsLayers } from '../../packages/server/src/storage/btrfs/index.ts'
 import { Catalogue } from '../../packages/server/src/storage/images/catalogue.ts'
+import type { Layers } from '../../packages/server/src/storage/layers.ts'
 import { OverlayLayers } from '../../packages/server/src/storage/overlay/index.ts'
 import { cannotRun, programInside } from '../launcher/fixture.ts'
 import { cannotNetwork, INTERNET, Internet } from '../launcher/network-world.ts'
@@ -22,14 +24,13 @@ async function openWorld(): Promise<World> {
   const launcherInside = internet && (await programInside(internet.host.name, dataDir, installed.launcher))
   const config = { ...installed, dataDir, launcher: launcherInside ?? installed.launcher }
   const launcher = newLauncher(config)
-  const layers = new OverlayLayers({ dataDir, hand: launcher })
+  const layers = await openLayers(dataDir, launcher)
   const image = await new Catalogue(config).resolve('base:latest')
-  await layers.open()
   return {
     driver: () => new OciDriver({ launcher: newLauncher(config), dataDir, crun: config.crun }),
     plan: async () => {
       const id = `sbx_oci_${++last}`
-      const root = await layers.prepare(id, image)
+      const root = await layers.prepare(id, { image, layers: [], from: null, diskBytes: null })
       const limits = { memoryBytes: 128 * 2 ** 20, cpuMillis: 1000, pids: 64 }
       return { id, hostname: id.replaceAll('_', '-'), idBase: 0x3000_0000 + last * 65_536, root, limits }
     },
@@ -55,6 +56,19 @@ async function openWorld(): Promise<World> {
       await launcher.close()
       await rm(dataDir, { recursive: true, force: true })
     },
+  }
+}
+
+/** The pool where this host can have one, as a server does it. */
+async function openLayers(dataDir: string, launcher: Launcher): Promise<Layers> {
+  const overlay = new OverlayLayers({ dataDir, hand: launcher })
+  const pool = new BtrfsLayers({ hand: launcher.pool, maxBytes: async () => 2 ** 30, before: overlay })
+  try {
+    await pool.open()
+    return pool
+  } catch {
+    await overlay.open()
+    return overlay
   }
 }
 

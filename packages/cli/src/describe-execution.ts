@@ -34,6 +34,7 @@ export function describeExecution(execution: ExecutionInfo, status?: string): st
     ['took', execution.durationMs === null ? null : took(execution)],
     ['output', outputText(execution)],
     ['largest', execution.maxRssBytes === null ? null : `${bytes(execution.maxRssBytes)} resident`],
+    ['resumed', execution.autoResumed ? 'the sandbox was paused, and was resumed for it' : null],
     ['started', execution.startedAt],
     ['ended at', execution.endedAt],
   ])

@@ -43,11 +43,15 @@ export function withSandboxOptions(command: Command): Command {
     .option('--disk <size>', 'disk limit, such as 10Gi')
     .option('--pids <n>', 'limit of processes and threads', wholeNumber)
   return withPortOptions(withNetworkOptions(command))
-    .option('--snapshot <id-or-tag>', 'start from a snapshot')
-    .option('--runtime <name>', 'runtime, such as base:latest')
+    .option('--snapshot <reference>', 'start from a snapshot: its id, name:tag, name or tag')
+    .option('--runtime <name>', 'runtime, such as base:latest; "caisson runtime list" shows them')
     .option('--runtime-id <id>', 'runtime by its id')
-    .option('--dependency <package>', 'apt package to install (repeatable)', gather)
-    .option('--package <package>', 'npm package to install globally (repeatable)', gather)
+    .option('--dependency <package>', 'Debian package to install, name or name=version (repeatable)', gather)
+    .option(
+      '--package <package>',
+      'npm package to install globally, name or name@version (repeatable)',
+      gather,
+    )
     .option('--env <KEY=VALUE>', 'environment variable; KEY alone passes yours on (repeatable)', gatherEnv)
     .option('--file <sandbox-path:local-path>', 'file to put in (repeatable)', gatherFile)
     .option('--metadata <json-or-key=value>', 'your own data (repeatable)', gatherMetadata)

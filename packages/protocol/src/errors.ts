@@ -64,6 +64,77 @@ export const ERRORS = {
     message: (d) =>
       `Runtime "${d.runtime}" is not built on this server. Run "caisson setup" there, then try again.`,
   }),
+  snapshot_not_found: row<{ snapshot: string }>({
+    status: 404,
+    retry: false,
+    message: (d) => `Snapshot "${d.snapshot}" does not exist. "caisson snapshot list" shows what there is.`,
+  }),
+  snapshot_ambiguous: row<{ snapshot: string; matches: string[] }>({
+    status: 409,
+    retry: false,
+    message: (d) => `"${d.snapshot}" may mean ${d.matches.join(', ')}. Name one as "name:tag" or by its id.`,
+  }),
+  snapshot_unsafe: row<{ sandbox: string; files: string[] }>({
+    status: 422,
+    retry: false,
+    message: (d) =>
+      `A public snapshot of ${d.sandbox} would show ${d.files.join(', ')}, which may hold secrets. Remove them, or repeat with "confirm" to publish them all the same.`,
+  }),
+  checkpoint_not_found: row<{ sandbox: string; checkpoint: string }>({
+    status: 404,
+    retry: false,
+    message: (d) =>
+      `Sandbox ${d.sandbox} has no checkpoint "${d.checkpoint}". "caisson checkpoint list ${d.sandbox}" shows them.`,
+  }),
+  checkpoint_exists: row<{ sandbox: string; checkpoint: string }>({
+    status: 409,
+    retry: false,
+    message: (d) =>
+      `Sandbox ${d.sandbox} has a checkpoint "${d.checkpoint}" already. Delete it or choose another name.`,
+  }),
+  session_not_found: row<{ session: string }>({
+    status: 404,
+    retry: false,
+    message: (d) =>
+      `Session "${d.session}" does not exist. "caisson session list --all" shows what there is.`,
+  }),
+  pause_failed: row<{ sandbox: string; depth: string; reason: string; state: string }>({
+    status: 500,
+    retry: true,
+    message: (d) =>
+      `Sandbox ${d.sandbox} could not be paused (${d.depth}): ${d.reason}. ${d.state} Another depth may work.`,
+  }),
+  resume_failed: row<{ sandbox: string; reason: string }>({
+    status: 500,
+    retry: true,
+    message: (d) =>
+      `Sandbox ${d.sandbox} could not be resumed: ${d.reason}. It is paused as before, and nothing of it is lost.`,
+  }),
+  save_failed: row<{ sandbox: string; reason: string }>({
+    status: 500,
+    retry: true,
+    message: (d) => `The files of ${d.sandbox} could not be saved: ${d.reason}. It goes on as before.`,
+  }),
+  archive_invalid: row<{ reason: string }>({
+    status: 422,
+    retry: false,
+    message: (d) => `The archive is refused: ${d.reason}. Nothing was kept of it.`,
+  }),
+  image_invalid: row<{ image: string; reason: string }>({
+    status: 422,
+    retry: false,
+    message: (d) => `The image ${d.image} is refused: ${d.reason}. Nothing was kept of it.`,
+  }),
+  runtime_exists: row<{ runtime: string }>({
+    status: 409,
+    retry: false,
+    message: (d) => `Runtime "${d.runtime}" exists already. Delete it or choose another name.`,
+  }),
+  build_failed: row<{ what: string; reason: string; log: string }>({
+    status: 422,
+    retry: false,
+    message: (d) => `${d.what} could not be built: ${d.reason}. The end of the log:\n${d.log}`,
+  }),
   name_taken: row<{ name: string; sandbox: string }>({
     status: 409,
     retry: false,

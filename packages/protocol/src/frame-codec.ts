@@ -3,7 +3,7 @@
  * What is parsed comes from inside a sandbox and is hostile: every length is checked before it is used, and
  * whatever breaks the format throws a `FrameError`, after which the connection must be closed.
  */
-import { type Field, type Frame, FrameType, LIMITS } from './frames.ts'
+import { type Frame, FrameType, LIMITS } from './frames.ts'
 
 const { HEADER, MAX_PAYLOAD, MAX_CHUNK } = LIMITS
 const FIELD_HEADER = 5
@@ -176,26 +176,26 @@ function payloadLength(header: Uint8Array, at: number): number {
 
 /** Collects fields for a control payload: `fields().string(Field.ID, id).u64(Field.PID, 1).encode()`. */
 export class FieldBuilder {
-  #parts: { tag: Field; bytes: Uint8Array }[] = []
+  #parts: { tag: number; bytes: Uint8Array }[] = []
   #size = 0
 
-  bytes(tag: Field, bytes: Uint8Array): this {
+  bytes(tag: number, bytes: Uint8Array): this {
     this.#parts.push({ tag, bytes })
     this.#size += FIELD_HEADER + bytes.length
     return this
   }
 
-  string(tag: Field, text: string): this {
+  string(tag: number, text: string): this {
     return this.bytes(tag, encoder.encode(text))
   }
 
   /** One field per text, in order. */
-  strings(tag: Field, texts: Iterable<string>): this {
+  strings(tag: number, texts: Iterable<string>): this {
     for (const text of texts) this.string(tag, text)
     return this
   }
 
-  u64(tag: Field, value: number | bigint): this {
+  u64(tag: number, value: number | bigint): this {
     const bytes = new Uint8Array(8)
     viewOf(bytes).setBigUint64(0, BigInt(value), true)
     return this.bytes(tag, bytes)
@@ -236,28 +236,28 @@ export class Fields {
   }
 
   /** A view of the payload. */
-  bytes(tag: Field): Uint8Array | undefined {
+  bytes(tag: number): Uint8Array | undefined {
     return this.#values.get(tag)?.at(-1)
   }
 
   /** Text; bytes that are not UTF-8 become U+FFFD. */
-  string(tag: Field): string | undefined {
+  string(tag: number): string | undefined {
     const bytes = this.bytes(tag)
     return bytes && decoder.decode(bytes)
   }
 
-  strings(tag: Field): string[] {
+  strings(tag: number): string[] {
     return (this.#values.get(tag) ?? []).map((bytes) => decoder.decode(bytes))
   }
 
   /** A number; throws a FrameError when it is not eight bytes long or outside the safe integers. */
-  u64(tag: Field): number | undefined {
+  u64(tag: number): number | undefined {
     const bytes = this.bytes(tag)
     return bytes && readOffset(eight(bytes), 0)
   }
 
   /** A signed number of any size, for nanoseconds. */
-  i64(tag: Field): bigint | undefined {
+  i64(tag: number): bigint | undefined {
     const bytes = this.bytes(tag)
     return bytes && viewOf(eight(bytes)).getBigInt64(0, true)
   }

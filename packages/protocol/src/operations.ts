@@ -2,8 +2,11 @@ import type { ErrorCode } from './errors.ts'
 import { executions } from './operations/executions.ts'
 import { files } from './operations/files.ts'
 import { network } from './operations/network.ts'
+import { pauses } from './operations/pauses.ts'
+import { runtimes } from './operations/runtimes.ts'
 import { sandboxes } from './operations/sandboxes.ts'
 import { server } from './operations/server.ts'
+import { snapshots } from './operations/snapshots.ts'
 
 export type { Operation } from './operations/operation.ts'
 
@@ -11,7 +14,16 @@ export type { Operation } from './operations/operation.ts'
  * Operations are declared once; the server's routes, OpenAPI, the SDK's routes, the CLI's reference and the
  * authorisation tests are projections of this table.
  */
-export const operations = { ...sandboxes, ...executions, ...network, ...files, ...server }
+export const operations = {
+  ...sandboxes,
+  ...pauses,
+  ...snapshots,
+  ...executions,
+  ...network,
+  ...files,
+  ...runtimes,
+  ...server,
+}
 
 export type OperationName = keyof typeof operations
 

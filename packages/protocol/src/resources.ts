@@ -1,4 +1,22 @@
 import { z } from 'zod'
+import {
+  duration,
+  envMap,
+  filePath,
+  name,
+  noNul,
+  quantity,
+  stringMap,
+  text,
+  userName,
+} from './resources/common.ts'
+import { PauseDepth, PauseState } from './resources/pause.ts'
+
+export * from './resources/pause.ts'
+export * from './resources/runtime.ts'
+export * from './resources/session.ts'
+export * from './resources/snapshot.ts'
+export * from './resources/storage.ts'
 
 /** What the API speaks of. Answers tolerate fields that are new to a client; requests do not. */
 
@@ -25,39 +43,6 @@ export const Scope = z.enum(['read', 'exec', 'admin']).meta({
 })
 export type Scope = z.infer<typeof Scope>
 
-const duration = z.union([z.string().max(32), z.int().min(0)]).meta({
-  id: 'Duration',
-  description: 'Milliseconds as a number, or text such as "30s", "10m", "1h30m", "7d".',
-})
-const quantity = z.string().max(32).meta({
-  id: 'Quantity',
-  description: 'A Kubernetes quantity: "512Mi", "1Gi" or "1G" of bytes; "500m" or "2" of CPUs.',
-})
-const stringMap = z.record(z.string().min(1).max(256), z.string().max(65_536))
-const name = z
-  .string()
-  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)
-  .meta({
-    description:
-      'Lower-case letters, digits and inner hyphens, at most 63; unique among sandboxes that have not ended.',
-  })
-const text = z.string().max(4096)
-/** Arguments, names and paths may hold anything but NUL, which C strings cannot carry. */
-const noNul = (max: number) =>
-  z
-    .string()
-    .max(max)
-    .refine((s) => !s.includes('\0'), 'must not contain NUL')
-const filePath = noNul(4095).min(1)
-const userName = noNul(256).min(1)
-const envMap = z.record(
-  z
-    .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be letters, digits and _')
-    .max(256),
-  noNul(131_072),
-)
-
 export const ResourcesAsked = z
   .strictObject({
     memory: quantity.optional(),
@@ -83,6 +68,8 @@ export const Ending = z
       'completed',
       'idle-timeout',
       'expired',
+      'paused-timeout',
+      'session-deleted',
       'create-failed',
       'agent-lost',
       'out-of-memory',
@@ -233,7 +220,20 @@ export const Sandbox = z
     network: Network,
     ports: z.array(ExposedPort),
     idleTimeoutMs: z.int().nullable(),
-    expiresAt: z.iso.datetime().nullable(),
+    expiresAt: z.iso
+      .datetime()
+      .nullable()
+      .meta({ description: 'null: never, or it is paused, and what was left of its time waits.' }),
+    onTimeout: z.enum(['kill', 'pause']),
+    pauseDepth: PauseDepth,
+    pausedTimeoutMs: z.int().nullable(),
+    resumeOnRequest: z.boolean(),
+    pause: PauseState.nullable().meta({ description: 'null: it is not paused.' }),
+    snapshotId: z.string().nullable().meta({ description: 'The snapshot that it was made from.' }),
+    forkedFrom: z.string().nullable().meta({ description: 'The sandbox that it was forked from.' }),
+    sessionId: z.string().nullable(),
+    dependencies: z.array(z.string()),
+    packages: z.array(z.string()),
     projectId: z.string().nullable(),
     orgId: z.string().nullable(),
     executionCount: z.int(),
@@ -280,9 +280,32 @@ export const CreateSandbox = z
       .max(64)
       .optional()
       .meta({ description: 'Ports to expose; private unless said otherwise.' }),
-    snapshot: text.optional(),
-    dependencies: z.array(text).max(256).optional(),
-    packages: z.array(text).max(256).optional(),
+    onTimeout: z
+      .enum(['kill', 'pause'])
+      .optional()
+      .meta({ description: 'What the idle timeout and the end of its time to live do. Default: kill.' }),
+    pauseDepth: PauseDepth.optional().meta({
+      description:
+        'How deep it is paused when nobody says. Default: memory where the server can, else filesystem.',
+    }),
+    pausedTimeout: duration.optional().meta({ description: 'Deleted after so long paused. Default: never.' }),
+    resumeOnRequest: z
+      .boolean()
+      .optional()
+      .meta({ description: 'A request to an exposed port resumes it. Default: false.' }),
+    snapshot: text.optional().meta({
+      description: 'Made from this snapshot instead of a runtime: an id, "name:tag", a name, or a tag.',
+    }),
+    dependencies: z
+      .array(text)
+      .max(256)
+      .optional()
+      .meta({ description: 'Debian packages to install, "name" or "name=version".' }),
+    packages: z
+      .array(text)
+      .max(256)
+      .optional()
+      .meta({ description: 'npm packages to install globally, "name" or "name@version".' }),
     scopes: z.array(text).max(64).optional(),
   })
   .meta({ id: 'CreateSandbox' })
@@ -332,6 +355,7 @@ export const Execution = z
     oomKills: z
       .int()
       .meta({ description: 'Processes of the sandbox that the kernel killed for memory while this ran.' }),
+    autoResumed: z.boolean().meta({ description: 'The sandbox was paused, and was resumed for this.' }),
     outputBytes: z.int(),
     outputStart: z.int().meta({ description: 'Offset of the first byte that is kept.' }),
     outputTruncated: z.boolean().meta({ description: 'Some of the output is not kept.' }),
@@ -411,6 +435,11 @@ export const Usage = z
     pids: z.int(),
     pidsLimit: z.int(),
     oomKills: z.int(),
+    diskBytes: z
+      .int()
+      .nullable()
+      .meta({ description: 'What it has written, as far as nobody shares it; null: not counted here.' }),
+    diskLimitBytes: z.int().nullable(),
     sampledAt: z.iso.datetime(),
   })
   .meta({ id: 'Usage' })
@@ -424,6 +453,7 @@ export const Stats = z
     running: z.int(),
     idle: z.int(),
     creating: z.int(),
+    paused: z.int(),
     totalExecutions: z.int().meta({ description: 'Between the dates, like all that follow.' }),
     totalCpuTimeMs: z.int(),
     totalMemoryByteSec: z.number().meta({ description: 'Memory in use times time, sampled every minute.' }),
@@ -487,6 +517,9 @@ export const ServerInfo = z
     version: z.string(),
     driver: z.string(),
     storage: z.string(),
+    memoryPause: z.enum(['no', 'frozen', 'disk']).meta({
+      description: 'What a pause of depth "memory" can do: nothing, keep it in RAM, or put it on disk.',
+    }),
     isolation: z.string(),
     dataDir: z.string(),
     pid: z.int(),
@@ -508,25 +541,6 @@ export const ServerInfo = z
   })
   .meta({ id: 'ServerInfo' })
 export type ServerInfo = z.infer<typeof ServerInfo>
-
-export const Runtime = z
-  .object({
-    id: z.string(),
-    name: z.string(),
-    description: z.string(),
-    icon: z.string().nullable(),
-    color: z.string().nullable(),
-    url: z.string().nullable(),
-    tags: z.array(z.string()),
-    requirements: z.object({
-      memory: z.string().nullable(),
-      cpu: z.string().nullable(),
-      disk: z.string().nullable(),
-    }),
-    built: z.boolean(),
-  })
-  .meta({ id: 'Runtime' })
-export type Runtime = z.infer<typeof Runtime>
 
 export const DoctorReport = z
   .object({

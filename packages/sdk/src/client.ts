@@ -5,6 +5,10 @@ import { hasNode, readEnvironment } from './environment.ts'
 import { type From, pause } from './follow.ts'
 import { parseSocketMessage, RecordReader, type StreamRecord } from './records.ts'
 import { buildRequest } from './request.ts'
+import { Runtimes } from './runtimes.ts'
+import { Sessions } from './sessions.ts'
+import { Snapshots } from './snapshots.ts'
+import { Storage } from './storage.ts'
 import type { Body, Channel, Transport, TransportRequest, TransportResponse } from './transport/transport.ts'
 import { gather } from './transport/transport.ts'
 import { errorFromWire } from './wire-error.ts'
@@ -58,6 +62,10 @@ const REPEATABLE = new Set<OperationName>([
   'setNetwork',
   'exposePort',
   'linkPort',
+  'pauseSandbox',
+  'resumeSandbox',
+  'tagSnapshot',
+  'deleteSession',
 ])
 
 /** Milliseconds before each new try of a request whose repetition changes nothing. */
@@ -82,6 +90,14 @@ export class Client {
   readonly url: string
   /** Whether this is the server of this machine's data directory. */
   readonly local: boolean
+  /** Saved files that new sandboxes are made from. */
+  readonly snapshots = new Snapshots(this)
+  /** Sandboxes for conversations. */
+  readonly sessions = new Sessions(this)
+  /** What sandboxes can be made of. */
+  readonly runtimes = new Runtimes(this)
+  /** The server's disk. */
+  readonly storage = new Storage(this)
   readonly #apiKey: string | undefined
   readonly #transport: Promise<Transport>
   readonly #start: (() => Promise<void>) | undefined

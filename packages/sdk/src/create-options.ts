@@ -1,6 +1,6 @@
 import type { CreateSandbox } from '@caisson/protocol/resources'
 import { Client, type ClientOptions } from './client.ts'
-import { type FilesToCreate, fileList } from './file-list.ts'
+import type { FilesToCreate } from './file-list.ts'
 
 /** Which server, and when to give up. */
 export interface ConnectOptions {
@@ -25,10 +25,4 @@ export function clientOf(client: Client | ClientOptions = {}): Client {
   const known = clients.get(key) ?? new Client(client)
   clients.set(key, known)
   return known
-}
-
-/** The body of a create request. */
-export function createBody(options: CreateOptions): CreateSandbox {
-  const { client: _client, signal: _signal, files, ...body } = options
-  return files === undefined ? body : { ...body, files: fileList(files) }
 }

@@ -6,8 +6,12 @@
 export { type ErrorCode, SandboxError } from '@caisson/protocol/errors'
 export type {
   ApiKey,
+  Checkpoint,
+  Collected,
   CreateSandbox,
+  CreateSnapshot,
   Destination,
+  DiskUsage,
   Event as SandboxEvent,
   Execution as ExecutionInfo,
   ExecutionEnding,
@@ -16,21 +20,28 @@ export type {
   FileInfo,
   Job as JobInfo,
   JobStatus,
+  Lineage,
   Network as NetworkInfo,
   NetworkAsked,
   NetworkExplanation,
   NetworkLogEntry,
   NetworkRules,
   NetworkState,
+  PauseDepth,
+  PauseState,
   Runtime,
   Sandbox as SandboxInfo,
   ServerInfo,
+  Session as SessionInfo,
+  Snapshot,
   SshKey,
   Stats,
   Status,
   Usage,
 } from '@caisson/protocol/resources'
 export { ArchiveDownload } from './archive.ts'
+export type { BuildOptions, BuildResult } from './build/build.ts'
+export { Checkpoints } from './checkpoints.ts'
 export { type CallOptions, Client, type ClientOptions } from './client.ts'
 export type { InputOf, OperationName, OutputOf } from './contract.ts'
 export type { ConnectOptions, CreateOptions } from './create-options.ts'
@@ -53,18 +64,23 @@ export {
 } from './files.ts'
 export type { OutputChunk } from './follow.ts'
 export { getSandbox } from './get-sandbox.ts'
+export { getSession } from './get-session.ts'
 export { Job, type JobOptions, Jobs } from './jobs.ts'
 export { SandboxNetwork } from './network.ts'
 export type { OutputOptions } from './output.ts'
 export { type PortLink, Ports } from './ports.ts'
 export { ExecFailed, ExecResult, type ResourcesGranted } from './result.ts'
 export { type RunOptions, run } from './run.ts'
+export { type OnStep, Runtimes } from './runtimes.ts'
 export {
   type ListQuery,
   Sandbox,
   SandboxPage,
 } from './sandbox.ts'
+export { Session, type SessionOptions, type SessionQuery, Sessions } from './sessions.ts'
+export { Snapshots } from './snapshots.ts'
 export { type Source, toBase64 } from './stdin.ts'
+export { Storage } from './storage.ts'
 export { type OpenTerminal, Terminal } from './terminal.ts'
 export type {
   Body,

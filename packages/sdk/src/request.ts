@@ -24,8 +24,8 @@ export function buildRequest(
       headers: withType(headers, 'application/octet-stream'),
       body: upload,
     }
-  if (method === 'GET' || method === 'DELETE') return { method, path: path + queryOf(rest), headers }
-  if (Object.keys(rest).length === 0 && operation === 'stopServer') return { method, path, headers }
+  if (method === 'GET' || method === 'DELETE' || 'bodyless' in route)
+    return { method, path: path + queryOf(rest), headers }
   return { method, path, headers: withType(headers, 'application/json'), body: JSON.stringify(rest) }
 }
 

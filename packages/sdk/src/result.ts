@@ -89,6 +89,11 @@ export class ExecResult {
     return this.execution.outputTruncated || this.#output.truncated
   }
 
+  /** Whether the sandbox was paused, and was resumed for this. */
+  get autoResumed(): boolean {
+    return this.execution.autoResumed
+  }
+
   /** Whether the program exited with code 0. */
   get ok(): boolean {
     return this.exitCode === 0
@@ -117,6 +122,7 @@ export class ExecResult {
       durationMs: this.durationMs,
       oomKills: this.oomKills,
       outputTruncated: this.outputTruncated,
+      autoResumed: this.autoResumed,
       resources: this.resources,
       execution: this.execution,
     }

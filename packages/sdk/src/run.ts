@@ -1,5 +1,6 @@
 import type { Client } from './client.ts'
-import { type CreateOptions, clientOf, createBody } from './create-options.ts'
+import { createBody } from './create-body.ts'
+import { type CreateOptions, clientOf } from './create-options.ts'
 import { type Command, type ExecOptions, execute, type Launch } from './exec.ts'
 import type { ExecResult, ResourcesGranted } from './result.ts'
 

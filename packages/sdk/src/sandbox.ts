@@ -1,13 +1,18 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type {
+  CreateSnapshot,
   Event,
   Execution as ExecutionInfo,
+  PauseDepth,
   Sandbox as SandboxInfo,
+  Snapshot,
   Usage,
 } from '@caisson/protocol/resources'
+import { Checkpoints } from './checkpoints.ts'
 import type { CallOptions, Client } from './client.ts'
 import type { InputOf } from './contract.ts'
-import { type ConnectOptions, type CreateOptions, clientOf, createBody } from './create-options.ts'
+import { createBody } from './create-body.ts'
+import { type ConnectOptions, type CreateOptions, clientOf } from './create-options.ts'
 import { type Command, type ExecOptions, execute, type Launch, type StartOptions, startBody } from './exec.ts'
 import { Execution } from './execution.ts'
 import { Files } from './files.ts'
@@ -53,6 +58,8 @@ export class Sandbox implements AsyncDisposable {
   readonly network: SandboxNetwork
   /** By which ports it is reached. */
   readonly ports: Ports
+  /** Save points of its files. */
+  readonly checkpoints: Checkpoints
   readonly client: Client
   #owned: boolean
 
@@ -65,6 +72,9 @@ export class Sandbox implements AsyncDisposable {
     this.env = new Variables(client, info.id)
     this.network = new SandboxNetwork(client, info.id)
     this.ports = new Ports(client, info.id)
+    this.checkpoints = new Checkpoints(client, info.id, (info) => {
+      this.info = info
+    })
   }
 
   /**
@@ -269,6 +279,53 @@ export class Sandbox implements AsyncDisposable {
   /** Lets it live so long from now on: milliseconds or text such as "1h"; 0 is without end. */
   extend(ttl: string | number, options: CallOptions = {}): Promise<this> {
     return this.update({ ttl }, options)
+  }
+
+  /**
+   * Pauses it, to its own `pauseDepth` unless another is given; pausing deeper what is paused is allowed. Any command,
+   * file or SSH connection resumes it.
+   *
+   * @throws SandboxError `not_supported` for a depth that the server cannot; `pause_failed`
+   */
+  async pause(options: CallOptions & { depth?: PauseDepth | undefined } = {}): Promise<this> {
+    const { signal, depth } = options
+    const input = { id: this.id, ...(depth !== undefined && { depth }) }
+    this.info = await this.client.call('pauseSandbox', input, { signal })
+    return this
+  }
+
+  /**
+   * Resumes it; resuming one that runs changes nothing. `ttl` is the time it may live from now on, default: what was
+   * left of it.
+   *
+   * @throws SandboxError `resume_failed`: it is paused as before
+   */
+  async resume(options: CallOptions & { ttl?: string | number | undefined } = {}): Promise<this> {
+    const { signal, ttl } = options
+    const input = { id: this.id, ...(ttl !== undefined && { ttl }) }
+    this.info = await this.client.call('resumeSandbox', input, { signal })
+    return this
+  }
+
+  /**
+   * Copies of it as it is now, in a time that does not depend on its size; it goes on. The handles own their sandboxes.
+   *
+   * @throws SandboxError `not_supported` where files, or with `memory` processes, cannot be copied; `create_failed`
+   */
+  async fork(options: CallOptions & Omit<InputOf<'forkSandbox'>, 'id'> = {}): Promise<Sandbox[]> {
+    const { signal, idempotencyKey = crypto.randomUUID(), ...asked } = options
+    const input = { ...asked, id: this.id }
+    const { sandboxes } = await this.client.call('forkSandbox', input, { signal, idempotencyKey })
+    return sandboxes.map((info) => new Sandbox(this.client, info, true))
+  }
+
+  /**
+   * Saves its files for new sandboxes: `Sandbox.create({ snapshot: 'name:tag' })`. It goes on.
+   *
+   * @throws SandboxError as `client.snapshots.create()`
+   */
+  snapshot(snapshot: CreateSnapshot = {}, options: CallOptions = {}): Promise<Snapshot> {
+    return this.client.snapshots.create(this.id, snapshot, options)
   }
 
   /** Reads the record again. */

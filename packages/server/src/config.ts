@@ -51,7 +51,26 @@ const Config = z.strictObject({
   /** Origins of web pages that may call the API over TCP. */
   allowedOrigins: z.array(z.string()),
   driver: z.enum(['oci', 'local', 'memory']),
-  storage: z.enum(['overlay', 'copy', 'memory']),
+  /** `auto`: btrfs where the host has it, else overlay. */
+  storage: z.enum(['auto', 'btrfs', 'overlay', 'copy', 'memory']),
+  /** What the storage pool may grow to; `null`: 80 % of what is free where it lies when it is made. Nothing to do with a data directory on btrfs. */
+  poolSize: z.string().nullable(),
+  /** A sandbox that is paused with its memory is put on disk after so long, where the host can; 0: at once; null: never. */
+  dumpAfter: z.union([z.string(), z.int()]).nullable(),
+  /** The session’s sandbox is paused so long after each start. */
+  sessionPause: z.union([z.string(), z.int()]),
+  /** Installed packages that no sandbox has asked for are kept so long. */
+  layerRetention: z.union([z.string(), z.int()]),
+  build: z.strictObject({
+    /** HTTP proxy that every build uses, `http://host:port`; null: none. */
+    proxy: z.url({ protocol: /^https?$/ }).nullable(),
+    /** PEM file of certificate authorities that every build trusts beside the usual ones; null: none. */
+    caFile: z.string().nullable(),
+    /** Where npm packages come from. */
+    npmRegistry: z.url({ protocol: /^https?$/ }),
+  }),
+  /** criu, for memory on disk: a path or a name that is looked up; null: memory stays in RAM. */
+  criu: z.string().nullable(),
   /** The OCI runtime: a path, or a name that is looked up in PATH. */
   crun: z.string(),
   agent: z.string(),
@@ -63,6 +82,8 @@ const Config = z.strictObject({
   defaults: z.strictObject({
     memory: z.string(),
     cpu: z.string(),
+    /** Where the storage enforces it. */
+    disk: z.string(),
     pids: z.int(),
     idleTimeout: z.union([z.string(), z.int()]),
   }),
@@ -92,14 +113,16 @@ type Environment = Record<string, string | undefined>
 export function loadConfig(flags: Partial<Config> = {}, environment: Environment = process.env): Config {
   const fromEnvironment = readEnvironment(environment)
   const dataDir = resolve(flags.dataDir ?? fromEnvironment.dataDir ?? defaultDataDir(environment))
-  const merged = {
-    ...defaults(dataDir),
-    ...readFile(join(dataDir, 'caisson.json')),
-    ...fromEnvironment,
-    ...flags,
-    dataDir,
-  }
-  if (merged.driver === 'local' && merged.storage === 'overlay') merged.storage = 'copy'
+  const sources = [
+    defaults(dataDir, environment),
+    readFile(join(dataDir, 'caisson.json')),
+    fromEnvironment,
+    flags,
+  ]
+  const merged: Record<string, unknown> = Object.assign({}, ...sources, { dataDir })
+  merged.build = Object.assign({}, ...sources.map(({ build }) => build))
+  if (merged.driver === 'local' && ['auto', 'overlay'].includes(String(merged.storage)))
+    merged.storage = 'copy'
   if (String(merged.sshListen) === 'off') merged.sshListen = null
   if (String(merged.listen) === 'off') merged.listen = null
   if (merged.driver === 'memory') merged.storage = 'memory'
@@ -135,7 +158,7 @@ function defaultDataDir(environment: Environment): string {
   return join(environment.XDG_DATA_HOME ?? join(homedir(), '.local/share'), 'caisson')
 }
 
-function defaults(dataDir: string): Config {
+function defaults(dataDir: string, environment: Environment): Config {
   return {
     dataDir,
     imagesDir: join(dataDir, 'images'),
@@ -149,14 +172,25 @@ function defaults(dataDir: string): Config {
     allowedHosts: [],
     allowedOrigins: [],
     driver: 'oci',
-    storage: 'overlay',
+    storage: 'auto',
+    poolSize: null,
+    dumpAfter: '1m',
+    sessionPause: '1h',
+    layerRetention: '7d',
+    build: {
+      proxy: null,
+      // Node's own variable for the same thing: who needs it to reach a registry needs it for builds, too.
+      caFile: environment.NODE_EXTRA_CA_CERTS || null,
+      npmRegistry: 'https://registry.npmjs.org/',
+    },
+    criu: join(native, 'criu/criu'),
     crun: 'crun',
     agent: join(native, 'agent'),
     launcher: join(native, 'launcher'),
     seccomp: join(native, 'seccomp.bpf'),
     runtimesDir: join(root, 'runtimes'),
     logLevel: 'info',
-    defaults: { memory: '4Gi', cpu: '2', pids: 1024, idleTimeout: '10m' },
+    defaults: { memory: '4Gi', cpu: '2', disk: '10Gi', pids: 1024, idleTimeout: '10m' },
     maxSandboxes: 1000,
     maxExecutionsPerSandbox: 512,
     outputLimit: 4 * 1024 ** 3,
@@ -170,7 +204,9 @@ function defaults(dataDir: string): Config {
 function readEnvironment(
   environment: Environment,
 ): Partial<Record<keyof Config, unknown>> & { dataDir?: string } {
-  const names: Partial<Record<keyof Config | 'tlsCert' | 'tlsKey', string>> = {
+  const names: Partial<
+    Record<keyof Config | 'tlsCert' | 'tlsKey' | 'buildProxy' | 'buildCaFile' | 'npmRegistry', string>
+  > = {
     dataDir: 'CAISSON_DATA_DIR',
     imagesDir: 'CAISSON_IMAGES_DIR',
     listen: 'CAISSON_LISTEN',
@@ -182,6 +218,12 @@ function readEnvironment(
     trustedProxies: 'CAISSON_TRUSTED_PROXIES',
     driver: 'CAISSON_DRIVER',
     storage: 'CAISSON_STORAGE',
+    poolSize: 'CAISSON_POOL_SIZE',
+    dumpAfter: 'CAISSON_DUMP_AFTER',
+    buildProxy: 'CAISSON_BUILD_PROXY',
+    buildCaFile: 'CAISSON_BUILD_CA_FILE',
+    npmRegistry: 'CAISSON_NPM_REGISTRY',
+    criu: 'CAISSON_CRIU',
     crun: 'CAISSON_CRUN',
     logLevel: 'CAISSON_LOG_LEVEL',
     failpoint: 'CAISSON_FAILPOINT',
@@ -191,9 +233,15 @@ function readEnvironment(
     const value = environment[name]
     if (value !== undefined && value !== '') found[key] = value
   }
-  const { tlsCert, tlsKey, trustedProxies, ...plain } = found
+  const { tlsCert, tlsKey, trustedProxies, buildProxy, buildCaFile, npmRegistry, ...plain } = found
+  const build = {
+    ...(buildProxy !== undefined && { proxy: buildProxy }),
+    ...(buildCaFile !== undefined && { caFile: buildCaFile }),
+    ...(npmRegistry !== undefined && { npmRegistry }),
+  }
   return {
     ...plain,
+    ...(Object.keys(build).length > 0 && { build }),
     ...((tlsCert ?? tlsKey) !== undefined && { tls: { cert: tlsCert, key: tlsKey } }),
     ...(trustedProxies !== undefined && { trustedProxies: trustedProxies.split(/[\s,]+/).filter(Boolean) }),
   }

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { SandboxError } from '@caisson/protocol/errors'
 import type { Config } from './config.ts'
 import { sha256 } from './core/ids.ts'
 import { Launcher } from './launcher/client.ts'
@@ -8,6 +10,8 @@ import { LocalDriver } from './runtime/local/index.ts'
 import { ManagedDriver } from './runtime/managed.ts'
 import { MemoryDriver } from './runtime/memory/index.ts'
 import { OciDriver } from './runtime/oci/index.ts'
+import { BtrfsLayers } from './storage/btrfs/index.ts'
+import { poolSizeOf } from './storage/btrfs/size.ts'
 import { CopyLayers } from './storage/copy/index.ts'
 import { Catalogue, type Images } from './storage/images/catalogue.ts'
 import type { Layers, TreeHand } from './storage/layers.ts'
@@ -27,10 +31,9 @@ export async function openParts(config: Config, log: Log, undo: Undo): Promise<P
   const launcher = config.driver === 'oci' ? createLauncher(config) : null
   if (launcher !== null) undo.add(() => launcher.close())
   const driver = new ManagedDriver(createDriver(config, launcher), { log })
-  const layers = createLayers(config, launcher ?? new LocalTreeHand(config.dataDir))
-  await layers.open()
   await driver.open()
   undo.add(() => driver.close())
+  const layers = await openLayers(config, launcher, log)
   return { driver, layers, images: new Catalogue(config) }
 }
 
@@ -60,9 +63,49 @@ function createDriver(config: Config, launcher: Launcher | null): Driver {
   return new MemoryDriver()
 }
 
-function createLayers(config: Config, hand: TreeHand): Layers {
-  const { dataDir, imagesDir } = config
-  if (config.storage === 'overlay') return new OverlayLayers({ dataDir, hand })
-  if (config.storage === 'copy') return new CopyLayers({ dataDir, imagesDir, hand })
-  return new MemoryLayers()
+/** `auto`: the pool where this host can have one, else an overlay. */
+async function openLayers(config: Config, launcher: Launcher | null, log: Log): Promise<Layers> {
+  const { dataDir, storage } = config
+  if (storage === 'auto' || storage === 'btrfs') {
+    try {
+      return await openPool(config, launcher, log)
+    } catch (err) {
+      // What is in a pool must not seem to be gone.
+      if (storage === 'btrfs' || existsSync(join(dataDir, 'pool.img'))) throw err
+      log.warn({ err }, 'there is no storage pool: no snapshots, no forks, no disk limits')
+    }
+  }
+  const layers = createLayers(config, launcher ?? new LocalTreeHand(dataDir))
+  await layers.open()
+  return layers
+}
+
+/** @throws SandboxError `host_not_ready` */
+async function openPool(config: Config, launcher: Launcher | null, log: Log): Promise<Layers> {
+  const { dataDir, poolSize } = config
+  const began = performance.now()
+  try {
+    if (launcher === null)
+      throw new Error(`the driver is ${config.driver}, and only the launcher can have one`)
+    const layers = new BtrfsLayers({
+      hand: launcher.pool,
+      maxBytes: () => poolSizeOf(dataDir, poolSize),
+      before: new OverlayLayers({ dataDir, hand: launcher }),
+    })
+    await layers.open()
+    const ms = Math.round(performance.now() - began)
+    log.info({ quota: layers.quota, maxBytes: layers.maxDiskBytes, ms }, 'the storage pool is open')
+    return layers
+  } catch (cause) {
+    const what = `there is no storage pool: ${cause instanceof Error ? cause.message : cause}`
+    const fix =
+      'Install btrfs-progs and load the module (modprobe btrfs), or set the storage to "overlay"; "caisson doctor" says more.'
+    throw new SandboxError('host_not_ready', { what, fix }, { cause })
+  }
+}
+
+function createLayers({ dataDir, imagesDir, storage }: Config, hand: TreeHand): Layers {
+  if (storage === 'memory') return new MemoryLayers()
+  if (storage === 'copy') return new CopyLayers({ dataDir, imagesDir, hand })
+  return new OverlayLayers({ dataDir, hand })
 }

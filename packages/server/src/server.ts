@@ -15,6 +15,7 @@ import { openParts } from './parts.ts'
 import { Previews } from './proxy/index.ts'
 import type { Driver } from './runtime/driver.ts'
 import type { Context } from './sandboxes/context.ts'
+import { collectHourly } from './sandboxes/gc.ts'
 import { watchAgents } from './sandboxes/heartbeat.ts'
 import { createUseCases } from './sandboxes/index.ts'
 import { meterUsage } from './sandboxes/metering.ts'
@@ -25,6 +26,7 @@ import { tendNetworks } from './sandboxes/network/tend.ts'
 import { purgeHourly } from './sandboxes/purge.ts'
 import { Reaper } from './sandboxes/reaper.ts'
 import { reconcile } from './sandboxes/reconcile.ts'
+import { measurePending } from './sandboxes/saved/measure.ts'
 import type { UseCases } from './sandboxes/use-cases.ts'
 import { watchEnds } from './sandboxes/watch-ends.ts'
 import { makeHostKey } from './ssh/host-key.ts'
@@ -70,6 +72,8 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     failpoint: createFailpoints(config.failpoint),
     networks,
     live: new Map(),
+    paused: new Map(),
+    heldSaves: new Map(),
     idBases: new Set(),
     joined: new Map(),
     reschedule: () => reaper?.reschedule(),
@@ -104,6 +108,8 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   undo.add(() => api.close())
   await reconcile(context)
   undo.add(purgeHourly(context))
+  undo.add(collectHourly(context))
+  void measurePending(context)
   undo.add(watchAgents(context))
   undo.add(meterUsage(context))
   undo.add(tendNetworks(context))

@@ -1,8 +1,7 @@
-import { createInterface } from 'node:readline/promises'
 import type { SandboxInfo } from 'caisson'
 import { Command } from 'commander'
-import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
-import { EXIT, Exit } from '../failure.ts'
+import { type ConfirmFlags, confirm, withConfirm } from '../confirm.ts'
+import { connect, withConnection } from '../connection.ts'
 import { printJson, printLine } from '../stdio.ts'
 
 const HELP = `
@@ -14,15 +13,13 @@ Examples:
   caisson rm sbx_abc123 sbx_def456 --confirm
   caisson list --json | jq -r '.sandboxes[].id' | xargs -r caisson delete`
 
-type Flags = ConnectionOptions & { json?: boolean; confirm?: boolean }
-
 export function build(): Command {
   const command = new Command('delete').description('Delete sandboxes and everything in them.')
-  command.argument('<sandbox...>', 'ids or names').option('-y, --confirm', 'do not ask')
-  return withConnection(command)
+  command.argument('<sandbox...>', 'ids or names')
+  return withConnection(withConfirm(command))
     .addHelpText('after', HELP)
-    .action(async (ids: string[], flags: Flags) => {
-      if (!flags.confirm && !flags.json && !(await agreed(ids))) throw new Exit(EXIT.failed)
+    .action(async (ids: string[], flags: ConfirmFlags) => {
+      await confirm(`Delete ${ids.join(', ')} and everything in it?`, flags)
       const client = connect(flags)
       const sandboxes: SandboxInfo[] = []
       for (const id of ids) {
@@ -32,14 +29,4 @@ export function build(): Command {
       }
       if (flags.json) await printJson({ sandboxes })
     })
-}
-
-async function agreed(ids: string[]): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) return true
-  const asking = createInterface({ input: process.stdin, output: process.stderr })
-  try {
-    return /^y(es)?$/i.test(await asking.question(`Delete ${ids.join(', ')} and everything in it? [y/N] `))
-  } finally {
-    asking.close()
-  }
 }

@@ -2,6 +2,7 @@ import type { SandboxInfo } from 'caisson'
 import { Command } from 'commander'
 import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
 import { networkText } from '../network-text.ts'
+import { pauseText } from '../pause-text.ts'
 import { portLines } from '../ports.ts'
 import { printJson, printLine } from '../stdio.ts'
 import { ago, bytes, facts, span } from '../table.ts'
@@ -37,8 +38,13 @@ export function describe(sandbox: SandboxInfo): string {
     ['name', sandbox.name],
     ['description', sandbox.description],
     ['status', sandbox.status],
+    ['paused', pauseText(sandbox)],
     ['ended', sandbox.ending && `${sandbox.ending.reason}: ${sandbox.ending.message}`],
     ['runtime', sandbox.runtime],
+    ['snapshot', sandbox.snapshotId],
+    ['forked from', sandbox.forkedFrom],
+    ['session', sandbox.sessionId],
+    ['installed', [...sandbox.dependencies, ...sandbox.packages].join(' ')],
     ['limits', limits.join(', ')],
     ['isolation', sandbox.isolation.description],
     ['network', networkText(sandbox.network)],
@@ -48,6 +54,9 @@ export function describe(sandbox: SandboxInfo): string {
     ['last active', `${sandbox.lastActiveAt} (${ago(sandbox.lastActiveAt)} ago)`],
     ['idle timeout', sandbox.idleTimeoutMs === null ? 'never' : span(sandbox.idleTimeoutMs)],
     ['expires', sandbox.expiresAt],
+    ['on timeout', sandbox.onTimeout],
+    ['pause depth', sandbox.pauseDepth],
+    ['paused at most', sandbox.pausedTimeoutMs === null ? null : span(sandbox.pausedTimeoutMs)],
     ['project', sandbox.projectId],
     ['organisation', sandbox.orgId],
     [

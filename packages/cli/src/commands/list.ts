@@ -14,6 +14,7 @@ Without --status and --all, those that have not ended.
 Examples:
   caisson list
   caisson list --status idle --sort name --direction asc
+  caisson list --status suspended
   caisson list --metadata '{"team":"a"}' --json
   caisson list --all --limit 100 --offset 100`
 

@@ -29,7 +29,10 @@ export function build(): Command {
       await printLine(
         facts([
           ['sandboxes now', `${stats.totalActive}`],
-          ['of these', `${stats.running} running, ${stats.idle} idle, ${stats.creating} being created`],
+          [
+            'of these',
+            `${stats.running} running, ${stats.idle} idle, ${stats.paused} paused, ${stats.creating} being created`,
+          ],
           ['from', stats.start],
           ['to', stats.end],
           ['executions', String(stats.totalExecutions)],

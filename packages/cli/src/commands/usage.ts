@@ -1,3 +1,4 @@
+import type { Usage } from 'caisson'
 import { Command } from 'commander'
 import { type CommonFlags, connect, withConnection } from '../connection.ts'
 import { printJson, printLine } from '../stdio.ts'
@@ -21,6 +22,7 @@ export function build(): Command {
         facts([
           ['memory', `${bytes(usage.memoryBytes)} of ${bytes(usage.memoryLimitBytes)}`],
           ['CPU time', `${span(usage.cpuUsec / 1000)}, at most ${usage.cpuMillis / 1000} CPU at once`],
+          ['disk', diskText(usage)],
           ['processes', `${usage.pids} of ${usage.pidsLimit}`],
           ['killed for memory', String(usage.oomKills)],
           ['at', usage.sampledAt],
@@ -28,3 +30,8 @@ export function build(): Command {
       )
     })
 }
+
+const diskText = ({ diskBytes, diskLimitBytes }: Usage): string | null =>
+  diskBytes === null
+    ? null
+    : `${bytes(diskBytes)}${diskLimitBytes === null ? '' : ` of ${bytes(diskLimitBytes)}`}`

@@ -7,8 +7,8 @@ export interface Operation {
   summary: string
   /** `METHOD /path`; `{name}` is a path parameter, taken from the input. */
   http: `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /v1/${string}`
-  /** The scope that a key needs; `signature`: no key, the path itself is signed. */
-  scope: Scope | 'signature'
+  /** The scope that a key needs; `signature`: no key, the path itself is signed; `public`: no key, what is there is for everybody. */
+  scope: Scope | 'signature' | 'public'
   /** Path parameters. */
   params?: z.ZodObject
   query?: z.ZodObject
@@ -40,4 +40,10 @@ export const page = {
   limit: z.coerce.number().int().min(1).max(100).default(50),
   offset: count(0, Number.MAX_SAFE_INTEGER),
 }
-export const live = ['sandbox_not_found', 'sandbox_ended', 'invalid_transition', 'agent_lost'] as const
+export const live = [
+  'sandbox_not_found',
+  'sandbox_ended',
+  'invalid_transition',
+  'agent_lost',
+  'resume_failed',
+] as const

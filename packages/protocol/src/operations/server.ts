@@ -1,16 +1,9 @@
 import { z } from 'zod'
-import { ApiKey, DoctorReport, Fields, Runtime, Scope, ServerInfo, SshKey } from '../resources.ts'
+import { ApiKey, DoctorReport, Fields, Scope, ServerInfo, SshKey } from '../resources.ts'
 import { define, type Operation, reference } from './operation.ts'
 
-/** The server itself: runtimes, state, keys. */
+/** The server itself: state, keys. */
 export const server = {
-  listRuntimes: define({
-    summary: 'List runtimes',
-    http: 'GET /v1/runtimes',
-    scope: 'read',
-    output: z.object({ runtimes: z.array(Runtime) }),
-    errors: [],
-  }),
   getServer: define({
     summary: 'What this server is and which isolation is active',
     http: 'GET /v1/server',

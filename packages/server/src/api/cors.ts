@@ -12,7 +12,7 @@ export function allowOrigin(access: Access, request: FastifyRequest, reply: Fast
   const { origin } = request.headers
   if (origin === undefined || !access.allows(origin)) return
   reply.header('access-control-allow-origin', origin)
-  reply.header('access-control-expose-headers', 'server-timing, x-caisson-file')
+  reply.header('access-control-expose-headers', 'server-timing, caisson-auto-resumed, x-caisson-file')
   reply.header('vary', 'origin')
 }
 

@@ -19,6 +19,24 @@ export const EVENT_TYPES = [
   'network:silenced',
   /** Its exposed ports changed: the new list. */
   'ports',
+  /** It is paused: `depth`, `memory`, `reason` (`asked`, `idle-timeout`, `expired`, `session`). */
+  'pause',
+  /** It runs again: `depth`, `auto`, `by` (`asked`, `exec`, `file`, `ssh`, `port`, …), `ms`. */
+  'resume',
+  /** Pausing or resuming did not succeed: `what`, `reason`; it is as it was before. */
+  'pause:failed',
+  /** Its memory was put on disk, and its RAM given back: `bytes`. */
+  'memory:saved',
+  /** Its memory is gone, because the host was restarted; its files are there. */
+  'memory:lost',
+  /** `checkpoint`, `name`. */
+  'checkpoint:created',
+  'checkpoint:restored',
+  'checkpoint:deleted',
+  /** `snapshot`, `name`, `tag`. */
+  'snapshot:created',
+  /** It was copied: `sandboxes`, `memory`. */
+  'fork',
   'job:started',
   'job:ended',
   /** Its agent does not answer: `reason`. */

@@ -5,7 +5,19 @@ const ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
 const ID_CHARACTERS = 20
 const SECRET_CHARACTERS = 52
 
-export type IdKind = 'sbx' | 'exe' | 'job' | 'evt' | 'key' | 'ssk' | 'tmp'
+export type IdKind =
+  | 'sbx'
+  | 'exe'
+  | 'job'
+  | 'evt'
+  | 'key'
+  | 'ssk'
+  | 'tmp'
+  | 'sav'
+  | 'snp'
+  | 'ckpt'
+  | 'ses'
+  | 'dmp'
 
 /** A new id such as `sbx_k3v…`: 100 random bits, so that it can be neither guessed nor counted. Matches ^[a-z0-9_]{1,64}$. */
 export function newId(kind: IdKind): string {

@@ -3,18 +3,23 @@ import type { SandboxState } from './records.ts'
 
 /**
  * What can happen to a sandbox: `started` its agent answers; `fail` it could not be made, or broke by itself;
+ * `pause` somebody wants it paused; `paused` it is, or is again because resuming failed; `resume` somebody needs it;
  * `stop` somebody wants its end; `ended` nothing of it runs or is left on the host.
  */
-export const EVENTS = ['started', 'fail', 'stop', 'ended'] as const
+export const EVENTS = ['started', 'fail', 'pause', 'paused', 'resume', 'stop', 'ended'] as const
 export type SandboxEvent = (typeof EVENTS)[number]
 
 /**
  * Every state, and where each event leads. A missing cell is a refusal. `stop` leads from `stopping` to itself: a
- * second request joins the first. `failed` and `terminated` are final; whatever is in them holds no resources.
+ * second request joins the first. A pause that fails leads back to `ready`, a resume that fails back to `paused`.
+ * `failed` and `terminated` are final; whatever is in them holds no resources.
  */
 export const LIFECYCLE = {
   creating: { started: 'ready', fail: 'failed', stop: 'stopping' },
-  ready: { fail: 'failed', stop: 'stopping', ended: 'terminated' },
+  ready: { pause: 'pausing', fail: 'failed', stop: 'stopping', ended: 'terminated' },
+  pausing: { paused: 'paused', started: 'ready', fail: 'failed', stop: 'stopping' },
+  paused: { pause: 'pausing', resume: 'resuming', fail: 'failed', stop: 'stopping' },
+  resuming: { started: 'ready', paused: 'paused', fail: 'failed', stop: 'stopping' },
   stopping: { fail: 'failed', stop: 'stopping', ended: 'terminated' },
   terminated: {},
   failed: {},

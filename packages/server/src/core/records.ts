@@ -1,4 +1,4 @@
-import type { Ending, ExecutionEnding, Sandbox, Scope } from '@caisson/protocol/resources'
+import type { Ending, ExecutionEnding, PauseDepth, Sandbox, Scope } from '@caisson/protocol/resources'
 import type { NetworkRecord } from './network/types.ts'
 
 /** What the server remembers. All times are milliseconds since the epoch. */
@@ -18,16 +18,44 @@ export interface SandboxRecord {
   driver: string
   storage: string
   idBase: number
+  /** Saves that lie between the image and its own files, topmost first: installed packages. */
+  layers: string[]
+  /** The save that its own files began as; null: none, they began empty. */
+  base: string | null
+  snapshotId: string | null
+  forkedFrom: string | null
+  sessionId: string | null
+  dependencies: string[]
+  packages: string[]
+  /** Of its image or the snapshot that it was made from; null: the driver's. */
+  user: string | null
+  /** null: it is not paused, nor on the way there or back. */
+  pause: PauseRecord | null
+  onTimeout: 'kill' | 'pause'
+  pauseDepth: PauseDepth
+  pausedTimeoutMs: number | null
+  resumeOnRequest: boolean
+  /** When it was started or resumed last; null: never. */
+  bootedAt: number | null
+  /** Paused so long after `bootedAt`, as soon as nothing runs. */
+  pauseAfterMs: number | null
+  /** A checkpoint is being put back: whatever happens, its own files become this save's before it runs again. */
+  restoring: Restoring | null
   /** null: no network. */
   network: NetworkRecord | null
   /** Digest of what the kernel was told of these rules last; null: nothing, or nobody knows. */
   rulesDigest: string | null
   /** Exposed ports, ascending. `since`: when it was exposed; links made before open it no more. */
   ports: { port: number; access: 'public' | 'private'; since: number }[]
-  /** Bytes sent and received through interfaces that it has no longer; the kernel counts those of the present one. */
-  trafficBefore: { up: number; down: number }
+  /**
+   * Bytes sent and received through interfaces that it has no longer, and CPU time of earlier starts; the kernel counts
+   * from the present ones on.
+   */
+  trafficBefore: { up: number; down: number; cpuUsec?: number }
   idleTimeoutMs: number | null
-  /** Absolute end of life. */
+  /** Time to live as it was given last; a resume after its end begins anew with it. */
+  ttlMs: number | null
+  /** Absolute end of life; null while it is paused, too. */
   expiresAt: number | null
   projectId: string | null
   orgId: string | null
@@ -44,8 +72,101 @@ export interface SandboxRecord {
   version: number
 }
 
-/** `ready` shows as `idle` or `running`, by whether executions run. `paused` and `suspended` come with storage that can. */
-export type SandboxState = 'creating' | 'ready' | 'stopping' | 'terminated' | 'failed'
+/** Why and how a sandbox does not run, though it lives. */
+export interface PauseRecord {
+  depth: PauseDepth
+  /** `ram`: frozen; `disk`: its processes are in a dump named after it; `none`: its processes have ended. */
+  memory: 'ram' | 'disk' | 'none'
+  since: number
+  /** Of its time to live; null: it has no end. */
+  ttlLeftMs: number | null
+}
+
+export interface Restoring {
+  checkpointId: string
+  save: string
+  layers: string[]
+  /** It ran before, and runs again afterwards. */
+  resume: boolean
+}
+
+/**
+ * `ready` shows as `idle` or `running`, by whether executions run; `paused` as `suspended` when none of it is in RAM.
+ * A session's sandbox begins `paused`, with nothing on disk.
+ */
+export type SandboxState =
+  | 'creating'
+  | 'ready'
+  | 'pausing'
+  | 'paused'
+  | 'resuming'
+  | 'stopping'
+  | 'terminated'
+  | 'failed'
+
+/** A save point of one sandbox; gone with it. */
+export interface CheckpointRecord {
+  id: string
+  sandboxId: string
+  name: string | null
+  save: string
+  /** Of the sandbox at that time. */
+  layers: string[]
+  sizeBytes: number | null
+  fileCount: number | null
+  createdAt: number
+}
+
+export interface SnapshotRecord {
+  id: string
+  name: string
+  tag: string | null
+  description: string | null
+  public: boolean
+  metadata: Record<string, string>
+  /** Canonical reference of the runtime, and the image's digest and layers that the save lies on. */
+  runtime: string
+  imageDigest: string | null
+  layers: string[]
+  save: string
+  env: Record<string, string>
+  user: string | null
+  dependencies: string[]
+  packages: string[]
+  sandboxId: string | null
+  parentId: string | null
+  contentHash: string | null
+  sizeBytes: number | null
+  fileCount: number | null
+  createdAt: number
+  updatedAt: number
+}
+
+export interface SessionRecord {
+  id: string
+  name: string | null
+  sandboxId: string
+  pauseAfterMs: number | null
+  metadata: Record<string, string>
+  projectId: string | null
+  orgId: string | null
+  createdAt: number
+  updatedAt: number
+  deletedAt: number | null
+  idempotencyKey: string | null
+  requestDigest: string | null
+}
+
+/** Packages installed on an image once, for all sandboxes that ask for them. */
+export interface LayerRecord {
+  /** Of the image, what lies on it, and the packages with their settings. */
+  digest: string
+  save: string
+  /** In words, for people. */
+  what: string
+  createdAt: number
+  usedAt: number
+}
 
 export interface ExecutionRecord {
   id: string
@@ -80,6 +201,8 @@ export interface ExecutionRecord {
   /** One sentence of evidence for the ending. */
   message: string | null
   oomKills: number
+  /** The sandbox was resumed for it. */
+  autoResumed: boolean
   cpuUsec: number | null
   maxRssBytes: number | null
   createdAt: number

@@ -3,12 +3,12 @@ import { refuseLater, resolveResources } from './spec.ts'
 
 const GiB = 1024 ** 3
 const host = { memoryBytes: 8 * GiB, cpus: 4 }
-const all = { enforced: ['memoryBytes', 'cpuMillis', 'pids'], quota: true } as const
+const all = { enforced: ['memoryBytes', 'cpuMillis', 'pids'], quota: true, maxDiskBytes: 100 * GiB } as const
 const none = { enforced: [], quota: false } as const
-const defaults = { memory: '4Gi', cpu: '2', pids: 1024 }
+const defaults = { memory: '4Gi', cpu: '2', disk: '10Gi', pids: 1024 }
 
 test('grants the defaults, cut to what the host has', () => {
-  const granted = { memoryBytes: 4 * GiB, cpuMillis: 2000, pids: 1024, diskBytes: null }
+  const granted = { memoryBytes: 4 * GiB, cpuMillis: 2000, pids: 1024, diskBytes: 10 * GiB }
   expect(resolveResources({}, host, all, defaults)).toEqual(granted)
   const small = { memoryBytes: GiB, cpus: 1 }
   expect(resolveResources({}, small, all, defaults)).toEqual({
@@ -16,6 +16,8 @@ test('grants the defaults, cut to what the host has', () => {
     memoryBytes: GiB,
     cpuMillis: 1000,
   })
+  const narrow = { ...all, maxDiskBytes: GiB }
+  expect(resolveResources({}, host, narrow, defaults).diskBytes).toBe(GiB)
 })
 
 test('grants exactly what is asked for', () => {
@@ -33,6 +35,7 @@ test.each([
   [{ cpu: '9m' }, 'resources.cpu: ', 'less than the minimum of 10m'],
   [{ pids: 5_000_000 }, 'resources.pids: ', 'more than this host has'],
   [{ disk: '1Mi' }, 'resources.disk: ', 'less than the minimum of 16Mi'],
+  [{ disk: '101Gi' }, 'resources.disk: ', 'more than the storage has, which is 100Gi'],
   [{ memory: 'much' }, 'resources.memory: ', 'no number of bytes'],
 ])('refuses %j', (asked, path, message) => {
   const resolve = () => resolveResources(asked, host, all, defaults)
@@ -50,18 +53,13 @@ test('refuses a limit that nothing enforces, and tells the whole host where none
   expect(resolveResources({}, host, none, defaults)).toEqual(granted)
 })
 
-test.each([
-  [{ snapshot: 'snp_1' }, 'snapshot'],
-  [{ dependencies: ['vim'] }, 'dependencies'],
-  [{ packages: ['left-pad'] }, 'packages'],
-  [{ scopes: ['read'] }, 'scopes'],
-])('refuses %j with its reason', (input, what) => {
-  const refuse = () => refuseLater(input)
+test('refuses scopes with the reason', () => {
+  const refuse = () => refuseLater({ scopes: ['read'] })
   expect(refuse).toThrow(expect.objectContaining({ code: 'not_supported' }))
-  expect(refuse).toThrow(new RegExp(`^${what} is not supported here: .+\\.$`))
+  expect(refuse).toThrow(/^scopes is not supported here: .+\.$/)
 })
 
 test('asking for nothing is no refusal', () => {
   refuseLater({})
-  refuseLater({ dependencies: [], packages: [], scopes: [] })
+  refuseLater({ scopes: [] })
 })

@@ -17,12 +17,15 @@ export interface Enforcement {
   enforced: readonly (keyof Limits)[]
   /** Whether the storage has a disk quota. */
   quota: boolean
+  /** The most that a sandbox can have of the disk, in bytes. */
+  maxDiskBytes?: number | undefined
 }
 
 /** Granted when a request names nothing. */
 export interface ResourceDefaults {
   memory: string
   cpu: string
+  disk: string
   pids: number
 }
 
@@ -53,7 +56,7 @@ export function resolveResources(
     memoryBytes: resolve(memory(host), enforcement, asked.memory, defaults.memory),
     cpuMillis: resolve(cpu(host), enforcement, asked.cpu, defaults.cpu),
     pids: resolve(PIDS, enforcement, asked.pids, defaults.pids),
-    diskBytes: resolveDisk(asked.disk, enforcement.quota),
+    diskBytes: resolveDisk(asked.disk, enforcement, defaults.disk),
   }
 }
 
@@ -117,24 +120,31 @@ function between<T>({ path, min, max, format }: Resource<T>, value: number): num
   return value
 }
 
-function resolveDisk(asked: string | undefined, quota: boolean): number | null {
-  if (asked === undefined) return null
+/** null: nothing limits it. */
+function resolveDisk(
+  asked: string | undefined,
+  { quota, maxDiskBytes = Number.POSITIVE_INFINITY }: Enforcement,
+  fallback: string,
+): number | null {
   const path = 'resources.disk'
   if (!quota) {
+    if (asked === undefined) return null
     throw new SandboxError('not_supported', { what: path, reason: 'the storage in use has no disk quota' })
   }
+  if (asked === undefined) return Math.min(parseBytes(fallback, 'defaults.disk'), maxDiskBytes)
   const bytes = parseBytes(asked, path)
-  if (bytes < MIN_DISK) {
+  if (bytes < MIN_DISK)
     throw invalid(path, `${formatBytes(bytes)} is less than the minimum of ${formatBytes(MIN_DISK)}`)
-  }
+  if (bytes > maxDiskBytes)
+    throw invalid(
+      path,
+      `${formatBytes(bytes)} is more than the storage has, which is ${formatBytes(maxDiskBytes)}`,
+    )
   return bytes
 }
 
 /** What this version cannot do, with the reason. Asking for it is refused, never ignored. */
 const LATER = {
-  snapshot: 'this version has no snapshots',
-  dependencies: 'this version installs no Debian packages; install them in a runtime',
-  packages: 'this version installs no packages; install them in a runtime or write them as files',
   scopes: 'this version gives sandboxes no access to the API',
 } as const satisfies Partial<Record<keyof CreateSandbox, string>>
 

@@ -1,14 +1,27 @@
 import type {
+  Checkpoint,
   Event,
   Execution,
   ExposedPort,
   Job,
   JobStatus,
+  PauseState,
   Sandbox,
+  Session,
+  Snapshot,
   Status,
 } from '@caisson/protocol/resources'
+import { WORKSPACE } from '@caisson/protocol/resources'
 import { showNetwork } from './network/rules.ts'
-import type { EventRecord, ExecutionRecord, SandboxRecord } from './records.ts'
+import type {
+  CheckpointRecord,
+  EventRecord,
+  ExecutionRecord,
+  SandboxRecord,
+  SessionRecord,
+  SnapshotRecord,
+} from './records.ts'
+import { sessionStatus } from './session-status.ts'
 
 /** What a record does not tell about a sandbox: how it is now. */
 export interface Present {
@@ -39,6 +52,16 @@ export function toSandbox(record: SandboxRecord, present: Present): Sandbox {
     ports: present.ports,
     idleTimeoutMs: record.idleTimeoutMs,
     expiresAt: orNull(record.expiresAt),
+    onTimeout: record.onTimeout,
+    pauseDepth: record.pauseDepth,
+    pausedTimeoutMs: record.pausedTimeoutMs,
+    resumeOnRequest: record.resumeOnRequest,
+    pause: toPauseState(record),
+    snapshotId: record.snapshotId,
+    forkedFrom: record.forkedFrom,
+    sessionId: record.sessionId,
+    dependencies: record.dependencies,
+    packages: record.packages,
     projectId: record.projectId,
     orgId: record.orgId,
     executionCount: record.executionCount,
@@ -50,10 +73,19 @@ export function toSandbox(record: SandboxRecord, present: Present): Sandbox {
   }
 }
 
-/** `ready` is the only state with two faces. */
-function statusOf({ state }: SandboxRecord, busy: boolean): Status {
-  if (state !== 'ready') return state
-  return busy ? 'running' : 'idle'
+/** `ready` and `paused` have two faces each; on the way to a pause and back it is told as paused. */
+function statusOf({ state, pause }: SandboxRecord, busy: boolean): Status {
+  if (state === 'ready') return busy ? 'running' : 'idle'
+  if (state === 'pausing' || state === 'resuming') return 'paused'
+  if (state === 'paused') return pause?.memory === 'ram' ? 'paused' : 'suspended'
+  return state
+}
+
+function toPauseState({ pause, pausedTimeoutMs }: SandboxRecord): PauseState | null {
+  if (pause === null) return null
+  const { depth, memory, since, ttlLeftMs } = pause
+  const deletedAt = pausedTimeoutMs === null ? null : since + pausedTimeoutMs
+  return { depth, memory, since: iso(since), ttlLeftMs, deletedAt: orNull(deletedAt) }
 }
 
 /** An execution as the API shows it. */
@@ -76,6 +108,7 @@ export function toExecution(record: ExecutionRecord): Execution {
     signal: record.signal,
     message: record.message,
     oomKills: record.oomKills,
+    autoResumed: record.autoResumed,
     outputBytes: record.outputBytes,
     outputStart: record.outputStart,
     outputTruncated: record.outputTruncated,
@@ -111,6 +144,40 @@ export function toJob(execution: Execution, record: Pick<ExecutionRecord, 'killR
 /** An event as the API shows it. */
 export function toEvent(record: EventRecord): Event {
   return { ...record, createdAt: iso(record.createdAt) }
+}
+
+/** A checkpoint as the API shows it. */
+export function toCheckpoint(record: CheckpointRecord): Checkpoint {
+  const { id, sandboxId, name, sizeBytes, fileCount, createdAt } = record
+  return { id, sandboxId, name, sizeBytes, fileCount, createdAt: iso(createdAt) }
+}
+
+/**
+ * A snapshot as the API shows it; of its environment the names alone.
+ * @param sandboxes made from it and not ended
+ */
+export function toSnapshot(record: SnapshotRecord, sandboxes: number): Snapshot {
+  const { id, name, tag, description, metadata, runtime, sandboxId, parentId } = record
+  const { sizeBytes, fileCount, contentHash, dependencies, packages } = record
+  const origin = { runtime, sandboxId, parentId, contentHash, dependencies, packages }
+  const times = { createdAt: iso(record.createdAt), updatedAt: iso(record.updatedAt) }
+  const env = Object.keys(record.env).sort()
+  const what = { id, name, tag, description, public: record.public, metadata }
+  return { ...what, ...origin, sizeBytes, fileCount, sandboxes, env, ...times }
+}
+
+/** A session as the API shows it. @param sandbox null: its record was purged */
+export function toSession(record: SessionRecord, sandbox: SandboxRecord | null): Session {
+  const { id, name, sandboxId, pauseAfterMs, metadata, projectId, orgId } = record
+  return {
+    ...{ id, name, sandboxId, pauseAfterMs, metadata, projectId, orgId },
+    status: sessionStatus(record, sandbox),
+    workspace: WORKSPACE,
+    createdAt: iso(record.createdAt),
+    updatedAt: iso(record.updatedAt),
+    bootedAt: orNull(sandbox?.bootedAt ?? null),
+    deletedAt: orNull(record.deletedAt ?? sandbox?.endedAt ?? null),
+  }
 }
 
 function iso(time: number): string {

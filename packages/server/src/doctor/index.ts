@@ -5,8 +5,9 @@ import type { Finding } from './check.ts'
 import { firewall } from './firewall.ts'
 import { forwarding, forwarding6, otherFirewalls, previews } from './forwarding.ts'
 import { kernel, openFiles, overlay, userNamespaces } from './host.ts'
-import { agent, baseRuntime, btrfs, crun, dataDirectory, listener, seccomp } from './installation.ts'
+import { agent, baseRuntime, crun, dataDirectory, listener, seccomp } from './installation.ts'
 import { askLauncher, idmappedLayers, launcherAnswers } from './launcher.ts'
+import { freezer, memoryOnDisk, pool } from './storage.ts'
 
 const ISOLATION: Record<Config['driver'], string> = {
   oci: 'Own user, pid, mount, network, ipc, uts and cgroup namespaces, a seccomp filter and few capabilities; the kernel is shared with this host.',
@@ -57,6 +58,13 @@ function rows(config: Config, data: Finding, signal?: AbortSignal): Row[] {
         row('idmapped-mounts', 'files that belong to no user of the host', oci, async () =>
           idmappedLayers(await abilities),
         ),
+        row('pool', 'snapshots, checkpoints, forks and disk limits', config.storage === 'btrfs', async () =>
+          pool(await abilities, config.storage === 'btrfs'),
+        ),
+        row('freezer', 'pause without ending what runs', false, async () => freezer(await abilities)),
+        row('memory-on-disk', 'pauses that outlive a restart of the host', false, async () =>
+          memoryOnDisk(await abilities),
+        ),
         row('network', 'give sandboxes a network, and hold its rules', false, async () =>
           firewall(config, await abilities, signal),
         ),
@@ -80,7 +88,6 @@ function rows(config: Config, data: Finding, signal?: AbortSignal): Row[] {
     row('base-runtime', 'the default file system of a sandbox', oci, () =>
       baseRuntime(runtimesDir, imagesDir),
     ),
-    row('btrfs', 'disk quotas', false, () => btrfs(dataDir, signal)),
     row('listen', 'serve the API over TCP', false, () => listener(config.listen)),
     row('previews', 'open exposed ports by name', false, () => previews(config)),
     row('open-files', 'many sandboxes at once', false, openFiles),

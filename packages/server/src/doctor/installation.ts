@@ -8,7 +8,6 @@ import { degraded, type Finding, missing, ok, reason, tool } from './check.ts'
 const GIB = 1024 ** 3
 /** An image takes 0.5 GiB; below this a sandbox that fills its disk soon fills the host's. */
 const LEAST_FREE = 2 * GIB
-const BTRFS_MAGIC = 0x9123683e
 const SETUP = 'Run "caisson setup".'
 
 /** Asks for the version, and holds it against those with known escapes. */
@@ -73,23 +72,6 @@ async function tryWrite(path: string): Promise<void> {
     await file.sync()
   } finally {
     await rm(path, { force: true })
-  }
-}
-
-export async function btrfs(dataDir: string, signal?: AbortSignal): Promise<Finding> {
-  const { type } = await statfs(dataDir)
-  if (type === BTRFS_MAGIC) return ok('the data directory is on btrfs')
-  try {
-    const version = (await tool('mkfs.btrfs', ['--version'], signal)).trim()
-    return degraded(
-      `the data directory is not on btrfs: no disk quota; the tools are there (${version})`,
-      null,
-    )
-  } catch {
-    return degraded(
-      'the data directory is not on btrfs: no disk quota',
-      'Put the data directory on a btrfs file system.',
-    )
   }
 }
 

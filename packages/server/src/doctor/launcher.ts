@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Config } from '../config.ts'
 import { type Ability, Launcher } from '../launcher/client.ts'
 import { type Finding, missing, ok, reason } from './check.ts'
+import { tryPool } from './trial-pool.ts'
 
 const DEADLINE_MS = 15_000
 
@@ -34,7 +35,8 @@ async function ask(config: Config, dataDir: string, own: boolean, signal: AbortS
   const settings = { program, socket, dataDir, imagesDir, agent, crun, seccomp, instance }
   const launcher = new Launcher(settings)
   try {
-    return await launcher.check(signal)
+    const abilities = await launcher.check(signal)
+    return own ? [...abilities, await tryPool(launcher, dataDir, signal)] : abilities
   } finally {
     // Only ours is ended; a launcher that serves sandboxes goes on.
     if (own) await launcher.shutdown(AbortSignal.timeout(DEADLINE_MS)).catch(() => {})

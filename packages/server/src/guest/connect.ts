@@ -118,8 +118,8 @@ class AgentGuest implements Guest {
     return dial(this.#connection, this.#slots, port, signal)
   }
 
-  close(): void {
-    this.#connection.fail('the server closed the connection')
+  close(reason = 'the server closed the connection'): void {
+    this.#connection.finish(reason)
   }
 }
 

@@ -19,6 +19,8 @@ const LATE_ALLOWANCE = 2 * LIMITS.WINDOW
 /** However many streams were given up, never more than this is tolerated. */
 const MAX_LATE_ALLOWANCE = 256 * LATE_ALLOWANCE
 const CONTROL_COST = 64
+/** What was sent may take so long to leave when the connection is given up, in ms. */
+const FLUSH_MS = 1000
 
 /**
  * Frames over one channel, sorted to the handlers of their streams. What is sent in one turn of the event loop
@@ -98,9 +100,22 @@ export class Connection {
   /** Ends the connection and fails every stream with `agent_lost`; only the first call counts. */
   fail(reason: string, cause?: unknown): void {
     if (this.#failure !== null) return
-    const failure = new SandboxError('agent_lost', { sandbox: this.sandbox, reason }, { cause })
-    this.#failure = failure
+    this.#lose(new SandboxError('agent_lost', { sandbox: this.sandbox, reason }, { cause }))
     this.#channel.destroy()
+  }
+
+  /** The same, but what was sent before still gets to the agent, if it takes it in time. */
+  finish(reason: string): void {
+    if (this.#failure !== null) return
+    const channel = this.#channel
+    this.#lose(new SandboxError('agent_lost', { sandbox: this.sandbox, reason }))
+    const timer = setTimeout(() => channel.destroy(), FLUSH_MS).unref()
+    channel.once('close', () => clearTimeout(timer))
+    channel.end(() => channel.destroy())
+  }
+
+  #lose(failure: SandboxError<'agent_lost'>): void {
+    this.#failure = failure
     this.#onDrain()
     for (const handler of this.#streams.values()) handler.lost(failure)
     this.#streams.clear()

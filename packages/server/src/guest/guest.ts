@@ -24,7 +24,8 @@ export interface Guest {
   dial(port: number, signal?: AbortSignal): Promise<Duplex>
   /** Resolves, never rejects, when the connection is gone. */
   readonly closed: Promise<void>
-  close(): void
+  /** @param reason what requests under way are told */
+  close(reason?: string): void
 }
 
 export interface StartRequest {

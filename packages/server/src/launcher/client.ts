@@ -19,23 +19,27 @@ import {
   type SocketOwner,
   type Traffic,
 } from './network-codec.ts'
+import { LauncherPool } from './pool.ts'
 import { LAUNCHER_GENERATION, LAUNCHER_LIMITS, Message, RootKind, SandboxState, Tag } from './protocol.ts'
 import { type LauncherProgram, startLauncher } from './start.ts'
 
 export { LauncherError, LauncherLost } from './connection.ts'
 
-/** A sandbox to start. Which directories it uses follows from its id; `lowers` are below `images/`. */
+/** A sandbox to start. Which directories it uses follows from its id; `lowers` are `images/…` and, of a pool, `saves/…`. */
 export interface LaunchPlan {
   id: string
   hostname: string
   idBase: number
-  root: { kind: 'overlay'; lowers: string[] } | { kind: 'directory' }
+  root: { kind: 'overlay' | 'pool'; lowers: string[] } | { kind: 'directory' }
   limits: Limits
+  /** Its processes come from this dump. */
+  dump?: string
 }
 
 export interface LaunchedSandbox {
   id: string
   state: 'starting' | 'running' | 'ending' | 'ended'
+  frozen: boolean
   pid: number | null
   /** Clock ticks since boot: with the pid it names one process. */
   startTime: number | null
@@ -63,6 +67,7 @@ type PacketListener = (packet: Packet) => void
  * again when the connection breaks; a request that was under way then fails with `LauncherLost`.
  */
 export class Launcher {
+  readonly pool = new LauncherPool((type, payload, signal) => this.#request(type, payload, signal))
   #program: LauncherProgram
   #connection: Promise<LauncherConnection> | null = null
   #listeners = new Set<EndedListener>()
@@ -91,7 +96,10 @@ export class Launcher {
     this.#announced.delete(plan.id)
     const connection = await this.#connect(signal)
     try {
-      const { ok } = await connection.request(Message.START, encodePlan(plan), signal)
+      const { ok } = await this.pool.whileOpen(
+        () => connection.request(Message.START, encodePlan(plan), signal),
+        signal,
+      )
       return { pid: ok.u64(Tag.PID) ?? 0, stages: ok.strings(Tag.STAGE).map(parseStage) }
     } catch (error) {
       // A worker that outlives its launcher finishes the start all the same.
@@ -121,13 +129,43 @@ export class Launcher {
     await this.#request(Message.REMOVE_TREE, fields().string(Tag.PATH, path).encode(), signal)
   }
 
+  /** See `LauncherPool.keepOnly`; of roots outside a pool, too. */
+  keepOnly(id: string, directory: string, opaque: boolean, signal?: AbortSignal): Promise<void> {
+    return this.pool.keepOnly(id, directory, opaque, signal)
+  }
+
+  /** Answered when no process of the sandbox runs. */
+  async freeze(id: string, signal?: AbortSignal): Promise<void> {
+    await this.#request(Message.FREEZE, fields().string(Tag.ID, id).encode(), signal)
+  }
+
+  /** Nothing to do for one that is not frozen or not there. */
+  async thaw(id: string, signal?: AbortSignal): Promise<void> {
+    await this.#request(Message.THAW, fields().string(Tag.ID, id).encode(), signal)
+  }
+
+  /** Writes a frozen sandbox's processes to a dump; with `end` they are gone then, and nobody is told of an end. */
+  async dump(id: string, dump: string, end: boolean, signal?: AbortSignal): Promise<{ bytes: number }> {
+    const payload = fields().string(Tag.ID, id).string(Tag.DUMP, dump)
+    if (end) payload.u64(Tag.END, 1)
+    const { ok } = await this.#request(Message.DUMP, payload.encode(), signal)
+    return { bytes: ok.u64(Tag.BYTES) ?? 0 }
+  }
+
+  /** Nothing to do when absent. */
+  async removeDump(dump: string, signal?: AbortSignal): Promise<void> {
+    await this.#request(Message.REMOVE_DUMP, fields().string(Tag.DUMP, dump).encode(), signal)
+  }
+
   /** What this host can do, by trying. */
   async check(signal?: AbortSignal): Promise<Ability[]> {
     const { ok } = await this.#request(Message.CHECK, undefined, signal)
-    return ok.strings(Tag.ABILITY).map((line) => {
-      const [name = '', state = '', detail = ''] = line.split('\t')
-      return { name, ok: state === 'ok', detail }
-    })
+    return parseAbilities(ok)
+  }
+
+  /** What the launcher knows of itself without trying. */
+  async abilities(signal?: AbortSignal): Promise<Ability[]> {
+    return parseAbilities((await this.#connect(signal)).hello)
   }
 
   /** Makes the router unless it is there, and replaces its settings. @returns the uplink's addresses on the host. */
@@ -304,17 +342,31 @@ export class Launcher {
   }
 }
 
+const ROOT_KINDS = {
+  overlay: RootKind.OVERLAY,
+  directory: RootKind.DIRECTORY,
+  pool: RootKind.POOL,
+} as const
+
 function encodePlan(plan: LaunchPlan): Uint8Array {
-  return fields()
+  const out = fields()
     .string(Tag.ID, plan.id)
     .string(Tag.HOSTNAME, plan.hostname)
     .u64(Tag.ID_BASE, plan.idBase)
-    .u64(Tag.ROOT_KIND, plan.root.kind === 'overlay' ? RootKind.OVERLAY : RootKind.DIRECTORY)
-    .strings(Tag.LOWER, plan.root.kind === 'overlay' ? plan.root.lowers : [])
+    .u64(Tag.ROOT_KIND, ROOT_KINDS[plan.root.kind])
+    .strings(Tag.LOWER, plan.root.kind === 'directory' ? [] : plan.root.lowers)
     .u64(Tag.MEMORY, plan.limits.memoryBytes)
     .u64(Tag.CPU, plan.limits.cpuMillis)
     .u64(Tag.PIDS, plan.limits.pids)
-    .encode()
+  if (plan.dump !== undefined) out.string(Tag.DUMP, plan.dump)
+  return out.encode()
+}
+
+function parseAbilities(answer: Fields): Ability[] {
+  return answer.strings(Tag.ABILITY).map((line) => {
+    const [name = '', state = '', detail = ''] = line.split('\t')
+    return { name, ok: state === 'ok', detail }
+  })
 }
 
 function parseStage(line: string): Stage {
@@ -334,6 +386,7 @@ function parseSandbox(item: Fields): LaunchedSandbox {
   return {
     id: item.string(Tag.ID) ?? '',
     state: (state && STATES[state]) ?? 'ended',
+    frozen: item.u64(Tag.FROZEN) === 1,
     pid: item.u64(Tag.PID) ?? null,
     startTime: item.u64(Tag.START_TIME) ?? null,
     waitStatus: item.u64(Tag.WAIT_STATUS) ?? null,

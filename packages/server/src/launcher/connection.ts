@@ -27,6 +27,9 @@ interface Pending {
   reject(error: Error): void
 }
 
+/** What comes before the OK of a request that is answered by several frames. */
+const ITEMS: readonly number[] = [Message.SANDBOX, Message.PLUGGED, Message.ENTRY]
+
 /** `items` are the frames before the OK: the sandboxes of a list, the interfaces of a traffic report. */
 export interface Answer {
   ok: Fields
@@ -139,7 +142,7 @@ export class LauncherConnection {
     }
     const pending = this.#pending.get(frame.stream)
     if (!pending) return
-    if (frame.type === Message.SANDBOX || frame.type === Message.PLUGGED) {
+    if (ITEMS.includes(frame.type)) {
       pending.items.push(fields)
       return
     }

@@ -38,7 +38,7 @@ export const LAUNCHER_LIMITS = {
 export const Message = {
   /** Launcher, once per connection: GENERATION, PID, CGROUP per hierarchy. */
   HELLO: 1,
-  /** Request: ID, HOSTNAME, ID_BASE, ROOT_KIND, LOWER* (overlay, topmost first), MEMORY, CPU, PIDS. OK: PID, START_TIME, STAGE*. A failed start leaves nothing behind. */
+  /** Request: ID, HOSTNAME, ID_BASE, ROOT_KIND, LOWER* (overlay, topmost first), MEMORY, CPU, PIDS, DUMP? (its processes come from there instead of being started). OK: PID, START_TIME, STAGE*. A failed start leaves nothing behind. */
   START: 2,
   /** Request: ID. Kills every process of the sandbox, waits for them, removes its cgroups and socket. Nothing to do for an unknown id. */
   DELETE: 3,
@@ -57,7 +57,7 @@ export const Message = {
   ERROR: 10,
   /** Event: ID, WAIT_STATUS when known. Remembered, and shown by LIST, until DELETE. */
   ENDED: 11,
-  /** In the answer to LIST: ID, STATE, PID and START_TIME when it runs, WAIT_STATUS when it is known. */
+  /** In the answer to LIST: ID, STATE, FROZEN?, PID and START_TIME when it runs, WAIT_STATUS when it is known. */
   SANDBOX: 12,
   /** Request: makes the router unless it is there. PERMIT*, HOST* replace what an earlier request said. OK: ADDRESS4, ADDRESS6?. */
   NETWORK: 13,
@@ -77,6 +77,32 @@ export const Message = {
   PACKET: 20,
   /** Request: ID, PROTOCOL, PORT. Who in the sandbox holds the socket with this local port. OK: PID (as the sandbox counts) and COMMAND, or neither. */
   OWNER: 21,
+  /** Request: MAX. Opens the storage pool, and makes it when it is not there; what it may grow to is replaced. OK: KIND (1 = a mounted file, 2 = the data directory's own btrfs), SIZE, USED, MAX, QUOTAS. */
+  POOL: 22,
+  /** Request: ID, FROM?, QUOTA?. Makes the root of a sandbox in the pool: empty, or a copy of the save FROM. Whole or not at all; fails when it exists. */
+  MAKE_ROOT: 23,
+  /** Request: ID, SAVE. Makes an immutable copy of a root. Fails when the save exists. */
+  SAVE: 24,
+  /** Request: ID, FROM, QUOTA?. Puts the root of a sandbox that does not run back to a save; safe to repeat. */
+  REPLACE_ROOT: 25,
+  /** Request: ID or SAVE. Removes a root or a save from the pool. Nothing to do when absent; EBUSY for a sandbox that has not ended. */
+  REMOVE_FROM_POOL: 26,
+  /** Request: ID, PATH (relative to the root), OPAQUE?. Removes from the root of a sandbox that does not run everything it wrote outside that directory; safe to repeat. */
+  KEEP_ONLY: 27,
+  /** Request: answered by an ENTRY per root and save of the pool and per dump, then OK. */
+  LIST_POOL: 28,
+  /** In the answer to LIST_POOL: ID, SAVE or DUMP, and BYTES that it holds for itself. */
+  ENTRY: 29,
+  /** Request: SAVE. OK: BYTES of its regular files, FILES (its entries). */
+  MEASURE: 30,
+  /** Request: ID. Answered when no process of the sandbox runs. */
+  FREEZE: 31,
+  /** Request: ID. Nothing to do for one that is not frozen or not there. */
+  THAW: 32,
+  /** Request: ID, DUMP, END?. Writes a frozen sandbox's processes to `dumps/<DUMP>`, whole or not at all; with END they are gone afterwards, without ENDED. OK: BYTES. */
+  DUMP: 33,
+  /** Request: DUMP. Nothing to do when absent. */
+  REMOVE_DUMP: 34,
 } as const
 
 export const Tag = {
@@ -87,9 +113,9 @@ export const Tag = {
   ID: 4,
   HOSTNAME: 5,
   ID_BASE: 6,
-  /** 1 = overlay over LOWERs with `sandboxes/<id>/{upper,work}`, 2 = the directory `sandboxes/<id>/rootfs`. */
+  /** 1 = overlay over LOWERs with `sandboxes/<id>/{upper,work}`, 2 = the directory `sandboxes/<id>/rootfs`, 3 = overlay over LOWERs with the root of the pool, or without LOWERs that root's own directory. */
   ROOT_KIND: 7,
-  /** `images/<path>`: a path beneath the images directory. */
+  /** `images/<path>`: a path beneath the images directory; `saves/<save>`: a save of the pool. */
   LOWER: 8,
   /** Bytes. */
   MEMORY: 9,
@@ -141,8 +167,26 @@ export const Tag = {
   PORT: 39,
   /** As the kernel keeps it: at most 15 bytes, chosen by the guest. */
   COMMAND: 40,
+  /** Id of a save, of a dump: as sandbox ids. */
+  SAVE: 41,
+  FROM: 42,
+  DUMP: 43,
+  /** Bytes; absent: no limit. */
+  QUOTA: 44,
+  SIZE: 45,
+  USED: 46,
+  MAX: 47,
+  /** 1: limits are enforced. */
+  QUOTAS: 48,
+  BYTES: 49,
+  FILES: 50,
+  END: 51,
+  /** 1: none of its processes runs. */
+  FROZEN: 52,
+  /** 1: nothing of what lies beneath the directory is seen in it any more. */
+  OPAQUE: 53,
 } as const
 
-export const RootKind = { OVERLAY: 1, DIRECTORY: 2 } as const
+export const RootKind = { OVERLAY: 1, DIRECTORY: 2, POOL: 3 } as const
 export const PacketKind = { REFUSED: 1, CONNECTIONS: 2, BY_NAME: 3, NEW: 4 } as const
 export const SandboxState = { STARTING: 1, RUNNING: 2, ENDING: 3, ENDED: 4 } as const

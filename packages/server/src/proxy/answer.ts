@@ -13,8 +13,12 @@ const BAD_GATEWAY: readonly ErrorCode[] = [
   'port_not_exposed',
   'sandbox_not_found',
   'sandbox_ended',
-  'invalid_transition',
 ]
+
+/** What may pass: it is paused, or on its way somewhere. */
+const UNAVAILABLE: readonly ErrorCode[] = ['invalid_transition', 'resume_failed']
+/** Seconds after which it is worth asking again. */
+const RETRY_AFTER: Partial<Record<ErrorCode, string>> = { too_many: '1', invalid_transition: '30', resume_failed: '30' }
 
 const TITLES: Partial<Record<ErrorCode, string>> = {
   port_closed: 'Nothing answers on this port yet',
@@ -24,6 +28,8 @@ const TITLES: Partial<Record<ErrorCode, string>> = {
   sandbox_ended: 'The sandbox has ended',
   port_denied: 'This port is private',
   too_many: 'Too much at once',
+  invalid_transition: 'The sandbox does not run',
+  resume_failed: 'The sandbox could not be resumed',
 }
 
 const STYLE =
@@ -42,16 +48,22 @@ export function answerError(request: IncomingMessage, response: ServerResponse, 
   response.sendDate = true
   // An answer of the program may have left its own, with which nothing could be sent.
   response.statusMessage = ''
-  response.writeHead(BAD_GATEWAY.includes(error.code) ? 502 : error.status, {
+  const retryAfter = RETRY_AFTER[error.code]
+  response.writeHead(statusOf(error), {
     'Content-Type': `${page ? 'text/html' : 'application/json'}; charset=utf-8`,
     'Content-Length': body.length,
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
     'Content-Security-Policy': `default-src 'none'; style-src 'sha256-${STYLE_DIGEST}'; frame-ancestors 'none'`,
-    ...(error.code === 'too_many' && { 'Retry-After': '1' }),
+    ...(retryAfter !== undefined && { 'Retry-After': retryAfter }),
   })
   response.end(body)
   dropRest(request)
+}
+
+function statusOf({ code, status }: SandboxError): number {
+  if (BAD_GATEWAY.includes(code)) return 502
+  return UNAVAILABLE.includes(code) ? 503 : status
 }
 
 /** Sends a browser elsewhere on the same host. */

@@ -5,7 +5,7 @@ import { SandboxError } from '@caisson/protocol/errors'
 import { addressList } from '../address-list.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
-import type { UseCases } from '../sandboxes/use-cases.ts'
+import type { OpenPort, UseCases } from '../sandboxes/use-cases.ts'
 import { admit } from './admission.ts'
 import { answerError, answerRedirect } from './answer.ts'
 import { type Exchange, forward } from './forward.ts'
@@ -102,13 +102,22 @@ export class Previews {
     const redirect = admit(reached, { request, route, visitor, domain })
     if (redirect !== null) return answerRedirect(response, 302, redirect.location, redirect.cookie)
     const leave = this.#limits.enter(reached.sandbox)
-    const release = reached.hold()
     try {
-      if (response.destroyed) return
-      await work({ request, response, route, visitor, pool: this.#pools.of(reached, route.port) })
+      const open = await reached.awake()
+      await this.#hold(open, response, () =>
+        work({ request, response, route, visitor, pool: this.#pools.of(open, route.port) }),
+      )
+    } finally {
+      leave()
+    }
+  }
+
+  async #hold(open: OpenPort, response: ServerResponse, work: () => Promise<void>): Promise<void> {
+    const release = open.hold()
+    try {
+      if (!response.destroyed) await work()
     } finally {
       release()
-      leave()
     }
   }
 

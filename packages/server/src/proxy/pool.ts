@@ -1,7 +1,7 @@
 import { Agent, type AgentOptions, type ClientRequest } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
-import type { ReachedPort } from '../sandboxes/use-cases.ts'
+import type { OpenPort } from '../sandboxes/use-cases.ts'
 
 /** Milliseconds that a connection waits for the next request: fewer than programs keep theirs open. */
 const IDLE_MS = 4000
@@ -13,7 +13,7 @@ export class Pools {
   readonly #pools = new Map<string, PortPool>()
 
   /** The connections of a port, for as long as it is exposed to the same people. */
-  of(reached: ReachedPort, port: number): PortPool {
+  of(reached: OpenPort, port: number): PortPool {
     const key = `${reached.sandbox}:${port}`
     const known = this.#pools.get(key)
     if (known?.reached.closed === reached.closed) return known
@@ -32,14 +32,14 @@ export class Pools {
 
 /** Connections to one port. Idle ones do not count as activity of the sandbox, and go soon. */
 export class PortPool extends Agent {
-  readonly reached: ReachedPort
+  readonly reached: OpenPort
   readonly port: number
   readonly #sockets = new Set<Duplex>()
   readonly #idle = new Map<Duplex, () => void>()
   readonly #onEmpty: () => void
   #connecting = 0
 
-  constructor(reached: ReachedPort, port: number, onEmpty: () => void) {
+  constructor(reached: OpenPort, port: number, onEmpty: () => void) {
     super({ keepAlive: true, maxFreeSockets: MAX_IDLE })
     this.reached = reached
     this.port = port

@@ -7,6 +7,7 @@ import type { Guest, GuestExecution } from '../guest/guest.ts'
 import type { Driver, Ended } from './driver.ts'
 import { FILE_TESTS, fileTests } from './files-conformance.ts'
 import { ManagedDriver } from './managed.ts'
+import { MEMORY_TESTS, memoryTests, type Skip } from './memory-conformance.ts'
 import { NETWORK_TESTS, type NetworkBench, networkTests, type Reachable } from './network-conformance.ts'
 
 export { NO_NETWORK } from './network-conformance.ts'
@@ -50,6 +51,7 @@ export const DRIVER_TESTS = [
   'the death of an agent of an earlier server is told',
   'memory is limited and the kill is counted',
   'processes are limited',
+  ...MEMORY_TESTS,
   ...FILE_TESTS,
   ...NETWORK_TESTS,
 ] as const
@@ -62,9 +64,9 @@ export function driverSuite(
   skips: Partial<Record<DriverTest, string>> = {},
 ): void {
   describe(`${name} driver`, () => {
-    const it = (title: DriverTest, run: (bench: Bench) => Promise<void>) => {
+    const it = (title: DriverTest, run: (bench: Bench, skip: Skip) => Promise<void>) => {
       const reason = skips[title]
-      if (reason === undefined) test(title, () => run(bench))
+      if (reason === undefined) test(title, (context) => run(bench, (why) => context.skip(why)))
       else test.skip(`${title} (${reason})`)
     }
     let bench: Bench
@@ -76,12 +78,13 @@ export function driverSuite(
     endTests(it)
     failureTests(it)
     limitTests(it)
+    memoryTests((title, run) => it(title, (bench, skip) => run(bench, skip)))
     fileTests((title, run) => it(title, (bench) => run(bench)))
     networkTests((title, run) => it(title, (bench) => run(networkOf(bench))))
   })
 }
 
-type It = (title: DriverTest, run: (bench: Bench) => Promise<void>) => void
+type It = (title: DriverTest, run: (bench: Bench, skip: Skip) => Promise<void>) => void
 
 function lifeTests(it: It): void {
   it('a started sandbox runs programs', async (bench) => {
@@ -112,7 +115,7 @@ function lifeTests(it: It): void {
   it('list tells what runs', async (bench) => {
     expect(await bench.driver.list()).toEqual([])
     const plan = await bench.start()
-    expect(await bench.driver.list()).toEqual([{ id: plan.id, running: true }])
+    expect(await bench.driver.list()).toEqual([{ id: plan.id, running: true, frozen: false }])
     await bench.driver.stop(plan.id)
     expect(await bench.driver.list()).toEqual([])
   })
@@ -123,7 +126,7 @@ function lifeTests(it: It): void {
     const ended = await bench.run(before, 'held', ['echo', 'kept'])
     await ended.exited
     await bench.restart()
-    expect(await bench.driver.list()).toEqual([{ id: plan.id, running: true }])
+    expect(await bench.driver.list()).toEqual([{ id: plan.id, running: true, frozen: false }])
     const after = await bench.connect(plan.id)
     expect([after.nonce, after.held]).toEqual([before.nonce, ['held']])
     const output: string[] = []
@@ -351,6 +354,10 @@ class Bench {
 
   get scratch(): string {
     return this.world.scratch ?? '/tmp'
+  }
+
+  leftovers(id: string): Promise<string[]> {
+    return this.world.leftovers(id)
   }
 
   /** A connection to a fresh sandbox. */

@@ -49,6 +49,30 @@ export interface Driver {
   oomKills?(id: string): number
   /** Networks for sandboxes; absent: they have none. */
   readonly network?: NetworkHand
+  /** Keeping what runs while it does not run; absent: a pause ends the processes. */
+  readonly memory?: MemoryHand
+}
+
+/**
+ * What a driver does for pauses that keep processes. A *dump* is the memory and everything else of a sandbox's
+ * processes on disk; its name is an id. Files are not in it: a dump belongs to a root as it was in the same moment.
+ */
+export interface MemoryHand {
+  /** No process of the sandbox runs from here until `thaw`. Idempotent; a frozen sandbox still counts as running. */
+  freeze(id: string, signal?: AbortSignal): Promise<void>
+  /** Idempotent; nothing to do for one that does not run. */
+  thaw(id: string, signal?: AbortSignal): Promise<void>
+  /** null: dumps can be made. Otherwise why not, in half a sentence. Known once the driver is open. */
+  readonly noDumps: string | null
+  /**
+   * Writes a frozen sandbox's processes to a new dump, whole or not at all; the sandbox stays frozen. With `end` they
+   * are gone afterwards, and `onEnded` does not tell it. Nobody may be connected to the agent.
+   * @throws Error that says what of the sandbox cannot be kept; it is then frozen as before.
+   */
+  dump(id: string, dump: string, end: boolean, signal?: AbortSignal): Promise<{ bytes: number }>
+  /** Idempotent. A dump is started from by `start` with `plan.dump`, any number of times, under any id. */
+  removeDump(dump: string, signal?: AbortSignal): Promise<void>
+  listDumps(signal?: AbortSignal): Promise<string[]>
 }
 
 /**
@@ -87,6 +111,8 @@ export type PlugLimits = Pick<
 export interface Found {
   id: string
   running: boolean
+  /** It runs, and none of its processes does. */
+  frozen: boolean
 }
 
 /** Why a sandbox ended, as far as the driver has evidence. `status` is the agent's exit code or signal name. */

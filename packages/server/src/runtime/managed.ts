@@ -2,10 +2,11 @@ import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
 import { orAborted } from '../abort.ts'
 import type { SandboxPlan, Stage } from '../core/plan.ts'
-import type { Driver, Ended, Found, NetworkHand, Usage } from './driver.ts'
+import type { Driver, Ended, Found, MemoryHand, NetworkHand, Usage } from './driver.ts'
+import { ManagedMemory, type MemoryStep } from './managed-memory.ts'
 import { ManagedNetwork, type NetworkStep } from './managed-network.ts'
 
-type Step = 'open' | 'start' | 'connect' | 'stop' | 'list' | NetworkStep
+type Step = 'open' | 'start' | 'connect' | 'stop' | 'list' | MemoryStep | NetworkStep
 /** Milliseconds that a step of a driver may take. */
 export type Deadlines = Record<Step, number>
 
@@ -22,6 +23,10 @@ const DEADLINES: Deadlines = {
   pin: 10_000,
   owner: 10_000,
   traffic: 15_000,
+  freeze: 15_000,
+  thaw: 15_000,
+  dump: 120_000,
+  dumps: 15_000,
 }
 
 /** What is told of every step; a pino logger fits. */
@@ -39,7 +44,7 @@ export interface ManagedOptions {
 const ID = /^[a-z0-9_]{1,64}$/
 
 /**
- * Carries what every driver would else do by itself: opens once, lets `start` and `stop` of one sandbox never overlap,
+ * Carries what every driver would else do by itself: opens once, lets what starts, stops, freezes and dumps one sandbox never overlap,
  * bounds every step in time, refuses what the driver cannot do, and makes every failure a SandboxError.
  */
 export class ManagedDriver implements Driver {
@@ -51,6 +56,7 @@ export class ManagedDriver implements Driver {
   readonly usage?: (id: string) => Promise<Usage | null>
   readonly oomKills?: (id: string) => number
   readonly network?: NetworkHand
+  memory?: MemoryHand
   readonly #driver: Driver
   readonly #log: StepLog | undefined
   readonly #deadlines: Deadlines
@@ -78,12 +84,10 @@ export class ManagedDriver implements Driver {
 
   /** Opens the driver once; after a failure the next call tries again. */
   open(signal?: AbortSignal): Promise<void> {
-    this.#opened ??= this.#bounded('open', null, (either) => this.#driver.open(either), signal).catch(
-      (error) => {
-        this.#opened = null
-        throw error
-      },
-    )
+    this.#opened ??= this.#bounded('open', null, (either) => this.#open(either), signal).catch((error) => {
+      this.#opened = null
+      throw error
+    })
     return this.#opened
   }
 
@@ -122,6 +126,15 @@ export class ManagedDriver implements Driver {
   async close(): Promise<void> {
     await Promise.all(this.#tails.values())
     await this.#driver.close()
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
+    await this.#driver.open(signal)
+    const { memory } = this.#driver
+    if (memory === undefined) return
+    this.memory = new ManagedMemory(memory, (step, id, work, caller) =>
+      id === null ? this.#bounded(step, null, work, caller) : this.#serial(step, id, work, caller),
+    )
   }
 
   /** A start that ends after its caller was told that it failed is taken back. */

@@ -3,6 +3,7 @@ import type { EventRecord, SandboxRecord } from '../core/records.ts'
 import type { Durability, SandboxChange } from '../state/store.ts'
 import type { Context } from './context.ts'
 import { endedError } from './lookup.ts'
+import { rememberPaused } from './pausing/kept.ts'
 
 /** Writers that meet often are strangers: then the caller is told, with `conflict`. */
 const ATTEMPTS = 10
@@ -28,6 +29,7 @@ export async function changeSandbox(
       const updated = await context.store.sandboxes.update(seen.id, change, options)
       const live = context.live.get(seen.id)
       live?.renew(updated)
+      if (context.paused.has(seen.id)) rememberPaused(context, updated)
       return live?.record ?? updated
     } catch (error) {
       if (!SandboxError.is(error, 'conflict') || attempt === ATTEMPTS) throw error

@@ -86,7 +86,7 @@ async function tellHealth(
 async function mend(context: Context, live: Live): Promise<string | null> {
   try {
     const running = (await context.driver.list()).some((found) => found.id === live.id && found.running)
-    if (running) await followHeld(context, live, await connectLive(context, live))
+    if (running) await connectAndFollow(context, live)
     else await sandboxLost(context, live, null)
     return null
   } catch (error) {
@@ -97,7 +97,14 @@ async function mend(context: Context, live: Live): Promise<string | null> {
   }
 }
 
-/** False when the sandbox is being ended, or its record was replaced, while something waited. */
+async function connectAndFollow(context: Context, live: Live): Promise<void> {
+  const guest = await connectLive(context, live)
+  // It may have been paused meanwhile, and is to be left alone.
+  if (isCurrent(context, live)) await followHeld(context, live, guest)
+  else live.drop()
+}
+
+/** False when the sandbox is being paused or ended, or its record was replaced, while something waited. */
 function isCurrent(context: Context, live: Live): boolean {
   return !context.stopping && context.live.get(live.id) === live && live.record.state === 'ready'
 }

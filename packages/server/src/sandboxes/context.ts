@@ -1,5 +1,6 @@
 import type { ServerInfo } from '@caisson/protocol/resources'
 import type { Config } from '../config.ts'
+import type { SandboxRecord } from '../core/records.ts'
 import type { HostFacts } from '../core/spec.ts'
 import type { Failpoint } from '../failpoint.ts'
 import type { Log } from '../log.ts'
@@ -26,6 +27,10 @@ export interface Context {
   readonly networks: SandboxNetworks | null
   /** Sandboxes that run, by id. */
   readonly live: Map<string, Live>
+  /** Sandboxes that are paused, by id: their records, as last written. */
+  readonly paused: Map<string, SandboxRecord>
+  /** Saves that work under way makes or uses, with how many hold them: garbage collection leaves them. */
+  readonly heldSaves: Map<string, number>
   /** First host uids in use, those of sandboxes that are being created or deleted included. */
   readonly idBases: Set<number>
   /** Work under way that a second caller joins instead of repeating, by what it does to what. */

@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream'
 import { invalid } from '../core/invalid.ts'
+import { findLive } from './awake.ts'
 import { ask } from './connection.ts'
 import type { Context } from './context.ts'
 import type { Live } from './live.ts'
-import { findLive } from './lookup.ts'
 
 /** Connects to a port inside. It breaks with the connection to the agent, and so with the server. */
 export async function dial(
@@ -13,7 +13,7 @@ export async function dial(
   signal?: AbortSignal,
 ): Promise<Duplex> {
   if (!Number.isInteger(port) || port < 1 || port > 65_535) throw invalid('port', 'must be 1 to 65535')
-  const live = await findLive(context, id)
+  const live = await findLive(context, id, 'dial')
   const finish = hold(context, live)
   try {
     const stream = await connectPort(context, live, port, signal)

@@ -7,10 +7,12 @@ import type { EventRecord, SandboxRecord } from '../core/records.ts'
 import { type Context, join } from './context.ts'
 import type { Live } from './live.ts'
 import { findSandbox, showSandbox } from './lookup.ts'
-import { meterLast } from './metering.ts'
-import { forget } from './network/attach.ts'
-import { readTraffic, sumTraffic } from './network/traffic.ts'
 import { oomKills } from './oom-kills.ts'
+import { dumpOf } from './pausing/dump.ts'
+import { halt } from './pausing/halt.ts'
+import { presentLive } from './pausing/kept.ts'
+import { inTurn } from './pausing/turn.ts'
+import { forgetCheckpoints } from './saved/forget.ts'
 
 /** Before the end of a sandbox that failed is tried a second time, while the caller waits, in ms. */
 const SECOND_TRY_MS = 50
@@ -22,6 +24,8 @@ const MESSAGES: Record<Ending['reason'], string> = {
   completed: 'Its one command has ended.',
   'idle-timeout': 'Nothing ran in it for as long as its idle timeout.',
   expired: 'Its time to live was over.',
+  'paused-timeout': 'It was paused for as long as its paused timeout.',
+  'session-deleted': 'Its session was deleted.',
   'create-failed': 'Its creation failed.',
   'agent-lost': 'Its agent ended, and with it everything inside.',
   'out-of-memory': 'The kernel ended its agent because the sandbox was out of memory.',
@@ -39,7 +43,7 @@ const EXECUTION_ENDINGS: Partial<Record<Ending['reason'], ExecutionEnding>> = {
 export const FORGOTTEN_KEY = { idempotencyKey: null, requestDigest: null }
 
 /** Endings that are what the sandbox was for. */
-const COMPLETIONS: readonly Ending['reason'][] = ['deleted', 'completed']
+const COMPLETIONS: readonly Ending['reason'][] = ['deleted', 'completed', 'session-deleted']
 
 /** Endings that nobody asked for. */
 const FAILURES: readonly Ending['reason'][] = ['create-failed', 'agent-lost', 'out-of-memory', 'host-lost']
@@ -52,21 +56,24 @@ export async function deleteSandbox(context: Context, idOrName: string): Promise
 /**
  * Ends a sandbox, whatever state it is in, once however many ask. The first step is remembered, so that a server
  * that dies on the way finishes at its next start.
+ * @param holds whether the reason still holds, asked when a pause or a resume that was under way is over
  */
 export function endSandbox(
   context: Context,
   record: SandboxRecord,
   reason: Ending['reason'],
+  holds: (record: SandboxRecord) => boolean = () => true,
 ): Promise<SandboxRecord> {
   return join(context, `end ${record.id}`, async () => {
     // A creation under way is left to finish: it undoes itself when it fails.
     await context.joined.get(`creating ${record.id}`)?.catch(() => {})
+    const endNow = () => inTurn(context, record.id, () => endInTurn(context, record.id, reason, holds))
     try {
-      return await endNow(context, record.id, reason).catch(async (err) => {
+      return await endNow().catch(async (err) => {
         context.log.warn({ sandbox: record.id, err }, 'ending a sandbox is tried again')
         // A launcher that was killed is started again by the next request.
         await delay(SECOND_TRY_MS)
-        return endNow(context, record.id, reason)
+        return endNow()
       })
     } catch (error) {
       finishLater(context, record, reason)
@@ -75,10 +82,14 @@ export function endSandbox(
   })
 }
 
-async function endNow(context: Context, id: string, reason: Ending['reason']): Promise<SandboxRecord> {
-  const now = context.live.get(id)?.record ?? (await context.store.sandboxes.get(id))
-  if (now === null) throw new SandboxError('sandbox_not_found', { sandbox: id })
-  if (isFinal(now.state)) return now
+async function endInTurn(
+  context: Context,
+  id: string,
+  reason: Ending['reason'],
+  holds: (record: SandboxRecord) => boolean,
+): Promise<SandboxRecord> {
+  const now = await findSandbox(context, id)
+  if (isFinal(now.state) || (now.state !== 'stopping' && !holds(now))) return now
   return end(context, now, now.ending ?? { reason, message: MESSAGES[reason] })
 }
 
@@ -95,7 +106,7 @@ function finishLater(context: Context, record: SandboxRecord, reason: Ending['re
 
 async function end(context: Context, record: SandboxRecord, ending: Ending): Promise<SandboxRecord> {
   const { store, driver, layers, failpoint } = context
-  const live = context.live.get(record.id)
+  const live = presentLive(context, record.id)
   const state = transition(record, 'stop')
   const asked = record.state !== 'stopping' && ending.reason === 'deleted'
   const events = asked ? [newEvent(record.id, 'destroy')] : []
@@ -106,16 +117,19 @@ async function end(context: Context, record: SandboxRecord, ending: Ending): Pro
   )
   // It stays in `live` until its executions have their ending, so that who follows them is told.
   if (live !== undefined) live.record = stopping
+  if (context.paused.has(record.id)) context.paused.set(record.id, stopping)
   context.reschedule()
   failpoint('delete:recorded')
-  forget(context, record.id)
-  const trafficBefore = live === undefined ? record.trafficBefore : await countLast(context, live)
-  await driver.stop(record.id)
-  failpoint('delete:stopped')
-  await loseExecutions(live, ending)
-  context.live.delete(record.id)
-  live?.ended(ending.message)
+  const { trafficBefore } = await halt(context, stopping, {
+    ending: EXECUTION_ENDINGS[ending.reason] ?? 'sandbox-ended',
+    message: `The sandbox ended: ${ending.message}`,
+    error: new SandboxError('sandbox_ended', { sandbox: record.id, reason: ending.message }),
+    failpoint: 'delete:stopped',
+  })
+  if (record.pause?.memory === 'disk') await driver.memory?.removeDump(dumpOf(record.id))
   await layers.remove(record.id)
+  await forgetCheckpoints(context, record.id)
+  await forgetSession(context, record)
   await context.networks?.ledger.end(record.id)
   failpoint('delete:removed')
   const event = FAILURES.includes(ending.reason) ? 'fail' : 'ended'
@@ -129,33 +143,24 @@ async function end(context: Context, record: SandboxRecord, ending: Ending): Pro
     },
     { events: [endEvent(record.id, ending)] },
   )
+  context.paused.delete(record.id)
   context.idBases.delete(record.idBase)
   failpoint('delete:ended')
   context.log.info({ sandbox: record.id, reason: ending.reason }, 'sandbox ended')
   return ended
 }
 
-/** The kernel's counters go with the sandbox. @returns what it has sent and received in all. */
-async function countLast(context: Context, live: Live): Promise<SandboxRecord['trafficBefore']> {
-  const traffic = live.record.network === null ? new Map() : await readTraffic(context, live.id)
-  await meterLast(context, live, traffic)
-  return sumTraffic(live, traffic)
+/** A session ends with its sandbox. */
+async function forgetSession({ store }: Context, { sessionId }: SandboxRecord): Promise<void> {
+  if (sessionId === null) return
+  const session = await store.sessions.get(sessionId)
+  const now = Date.now()
+  if (session?.deletedAt === null) await store.sessions.update(sessionId, { deletedAt: now, updatedAt: now })
 }
 
 function endEvent(id: string, ending: Ending): EventRecord {
   if (COMPLETIONS.includes(ending.reason)) return newEvent(id, 'lifecycle:completed', ending)
   return newEvent(id, FAILURES.includes(ending.reason) ? 'lifecycle:failed' : 'lifecycle:terminated', ending)
-}
-
-/** Executions whose exit came before the end keep it; the others ended with the sandbox. */
-async function loseExecutions(live: Live | undefined, ending: Ending): Promise<void> {
-  if (live === undefined) return
-  const running = [...live.executions.values()]
-  const how = EXECUTION_ENDINGS[ending.reason] ?? 'sandbox-ended'
-  for (const execution of running) execution.lose(how, `The sandbox ended: ${ending.message}`)
-  // Those that are pending fail as soon as the connection is gone: they have no ending.
-  const started = running.filter((execution) => execution.record.state !== 'pending')
-  await Promise.allSettled(started.map((execution) => execution.ended))
 }
 
 /** The kernel's count is the evidence; it lasts until the driver has cleared the sandbox away. */
@@ -169,8 +174,9 @@ export async function whyLost(
 
 /** A sandbox was found to have ended by itself. `status` is what the driver saw of its agent. */
 export async function sandboxLost(context: Context, live: Live, status: string | null): Promise<void> {
-  if (context.live.get(live.id) !== live) return
+  if (context.live.get(live.id) !== live || live.record.state !== 'ready') return
   const reason = await whyLost(context, live.id, live.oomKills)
   context.log.warn({ sandbox: live.id, status, reason }, 'sandbox ended by itself')
-  await endSandbox(context, live.record, reason)
+  // It may have been paused meanwhile, which ends what runs.
+  await endSandbox(context, live.record, reason, () => context.live.get(live.id) === live)
 }

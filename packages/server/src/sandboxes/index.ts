@@ -1,9 +1,16 @@
+import type { ServerInfo } from '@caisson/protocol/resources'
+import type { Driver } from '../runtime/driver.ts'
+import { importRuntime } from './archives/import-runtime.ts'
+import { snapshotArchiveUseCases } from './archives/snapshots.ts'
+import { runtimeUseCases } from './builds/runtimes.ts'
 import type { Context } from './context.ts'
 import { createSandbox } from './create-sandbox.ts'
 import { dial } from './dial.ts'
+import { getDiskUsage } from './disk-usage.ts'
 import { deleteSandbox } from './end-sandbox.ts'
 import { getEnvironment, updateEnvironment } from './environment.ts'
 import { fileUseCases } from './files.ts'
+import { collectGarbage } from './gc.ts'
 import { createJob, getJob, listJobs, stopJob } from './jobs.ts'
 import { authenticate, createKey, deleteKey, listKeys } from './keys.ts'
 import { killExecution } from './kill-execution.ts'
@@ -13,9 +20,15 @@ import { explainNetwork } from './network/explain-network.ts'
 import { setNetwork } from './network/set-network.ts'
 import { getNetwork, listDestinations, readNetworkLog } from './network/state.ts'
 import { readOutput } from './output.ts'
+import { pauseSandbox } from './pausing/pause.ts'
+import { resumeSandbox } from './pausing/resume.ts'
 import { portUseCases } from './ports.ts'
 import { listEvents, listExecutions, listSandboxes } from './query.ts'
 import { run } from './run.ts'
+import { checkpointUseCases } from './saved/checkpoints.ts'
+import { forkSandbox } from './saved/fork.ts'
+import { snapshotUseCases } from './saved/snapshots.ts'
+import { sessionUseCases } from './sessions/sessions.ts'
 import { sshKeyUseCases } from './ssh-keys.ts'
 import { startExecution } from './start-execution.ts'
 import { getStats, getUsage } from './statistics.ts'
@@ -57,11 +70,22 @@ export function createUseCases(context: Context): UseCases {
     ...portUseCases(context),
     ...fileUseCases(context),
     ...sshKeyUseCases(context),
-    listRuntimes: () => context.images.list(),
+    pauseSandbox: (...args) => pauseSandbox(context, ...args),
+    resumeSandbox: (...args) => resumeSandbox(context, ...args),
+    forkSandbox: (...args) => forkSandbox(context, ...args),
+    ...checkpointUseCases(context),
+    ...snapshotUseCases(context),
+    ...snapshotArchiveUseCases(context),
+    ...sessionUseCases(context),
+    ...runtimeUseCases(context),
+    importRuntime: (...args) => importRuntime(context, ...args),
+    getDiskUsage: () => getDiskUsage(context),
+    collectGarbage: (input) => collectGarbage(context, input),
     getServer: async () => ({
       version: context.version,
       driver: context.driver.name,
       storage: context.layers.name,
+      memoryPause: memoryPause(context.driver),
       isolation: context.driver.isolation,
       dataDir: context.config.dataDir,
       pid: process.pid,
@@ -76,6 +100,11 @@ export function createUseCases(context: Context): UseCases {
     authenticate: (secret) => authenticate(context, secret),
     gauges: () => gauges(context),
   }
+}
+
+function memoryPause({ memory }: Driver): ServerInfo['memoryPause'] {
+  if (memory === undefined) return 'no'
+  return memory.noDumps === null ? 'disk' : 'frozen'
 }
 
 function gauges(context: Context): ReturnType<UseCases['gauges']> {

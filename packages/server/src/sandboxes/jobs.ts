@@ -1,8 +1,9 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Job } from '@caisson/protocol/resources'
 import type { Context } from './context.ts'
-import { killTree, killTreeNow } from './kill-execution.ts'
+import { findRunning, killTree, killTreeNow } from './kill-execution.ts'
 import { findExecution, findSandbox, showJob } from './lookup.ts'
+import { presentLive } from './pausing/kept.ts'
 import { startAs } from './start-execution.ts'
 import type { Once, UseCases } from './use-cases.ts'
 
@@ -36,9 +37,8 @@ export async function getJob(context: Context, id: string, job: string): Promise
 /** Ends a job with all that it has started, and waits until it has ended; one that has already is left as it is. */
 export async function stopJob(context: Context, id: string, job: string, force: boolean): Promise<Job> {
   const { sandboxId } = await getJob(context, id, job)
-  const live = context.live.get(sandboxId)
-  const running = live?.executions.get(job)
-  if (live !== undefined && running !== undefined) {
+  if (presentLive(context, sandboxId)?.executions.has(job)) {
+    const { live, running } = await findRunning(context, job)
     await (force ? killTreeNow : killTree)(context, live, running, 'stopped')
     await running.ended
   }

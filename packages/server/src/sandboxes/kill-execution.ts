@@ -2,10 +2,12 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Execution } from '@caisson/protocol/resources'
 import type { GuestExecution } from '../guest/guest.ts'
+import { findLive } from './awake.ts'
 import { ask } from './connection.ts'
 import type { Context } from './context.ts'
 import type { Live } from './live.ts'
 import { findExecution, showExecution } from './lookup.ts'
+import { presentLive } from './pausing/kept.ts'
 import type { RunningExecution } from './running-execution.ts'
 import type { UseCases } from './use-cases.ts'
 
@@ -29,15 +31,18 @@ export async function killExecution(
   return showExecution(context, running.record)
 }
 
+/** An execution that has not ended, in a sandbox that runs: one that is paused with its memory is resumed. */
 export async function findRunning(
   context: Context,
   id: string,
 ): Promise<{ live: Live; running: RunningExecution }> {
-  const record = await findExecution(context, id)
-  const live = context.live.get(record.sandboxId)
-  const running = live?.executions.get(id)
-  if (live === undefined || running === undefined)
+  const { sandboxId } = await findExecution(context, id)
+  if (presentLive(context, sandboxId)?.executions.has(id) !== true)
     throw new SandboxError('execution_ended', { execution: id })
+  const live = await findLive(context, sandboxId, 'exec')
+  const running = live.executions.get(id)
+  // Its sandbox was paused deeper before it could go on.
+  if (running === undefined) throw new SandboxError('execution_ended', { execution: id })
   return { live, running }
 }
 

@@ -79,11 +79,11 @@ export class Live {
   }
 
   /** Gives the connection up, so that it is made anew. */
-  drop(): void {
+  drop(reason?: string): void {
     const guest = this.#guest
     if (guest === null) return
     this.disconnected(guest)
-    guest.close()
+    guest.close(reason)
   }
 
   /** This connection broke; it may have been replaced by another one before. */
@@ -102,11 +102,10 @@ export class Live {
     this.#waiting.promise.catch(() => {})
   }
 
-  /** The sandbox has ended: nothing waits for it any more. */
-  ended(reason: string): void {
-    this.#guest?.close()
-    this.#guest = null
-    this.#waiting.reject(new SandboxError('sandbox_ended', { sandbox: this.id, reason }))
+  /** The sandbox has ended, or stopped: nothing waits for it any more. */
+  ended(why: SandboxError): void {
+    this.drop(why.message)
+    this.#waiting.reject(why)
   }
 
   /** The ending is stored: the agent need not hold the execution any more. */

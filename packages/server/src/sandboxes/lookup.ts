@@ -3,17 +3,22 @@ import type { Execution, Job, Sandbox } from '@caisson/protocol/resources'
 import type { ExecutionRecord, SandboxRecord } from '../core/records.ts'
 import { toExecution, toJob, toSandbox } from '../core/view.ts'
 import type { Context } from './context.ts'
-import type { Live } from './live.ts'
+import { keptLives, presentLive } from './pausing/kept.ts'
 import { showPorts } from './port-urls.ts'
 
 /** The record of a sandbox, by id or by the name of one that has not ended. */
 export async function findSandbox(context: Context, idOrName: string): Promise<SandboxRecord> {
-  const live = context.live.get(idOrName)
-  if (live !== undefined) return live.record
+  const known = rememberedSandbox(context, idOrName)
+  if (known !== undefined) return known
   const record =
     (await context.store.sandboxes.get(idOrName)) ?? (await context.store.sandboxes.findByName(idOrName))
   if (record === null) throw new SandboxError('sandbox_not_found', { sandbox: idOrName })
-  return context.live.get(record.id)?.record ?? record
+  return rememberedSandbox(context, record.id) ?? record
+}
+
+/** The record of one that runs or is paused. */
+function rememberedSandbox(context: Context, id: string): SandboxRecord | undefined {
+  return context.live.get(id)?.record ?? context.paused.get(id)
 }
 
 /** Why nothing can be asked of a sandbox that has ended. */
@@ -21,20 +26,16 @@ export function endedError({ id, ending, state }: SandboxRecord): SandboxError {
   return new SandboxError('sandbox_ended', { sandbox: id, reason: ending?.message ?? state })
 }
 
-/** A sandbox that runs. @throws SandboxError saying why it does not. */
-export async function findLive(context: Context, idOrName: string): Promise<Live> {
-  const direct = context.live.get(idOrName)
-  if (direct?.record.state === 'ready') return direct
+/** One that has not ended, whether it runs or is paused. */
+export async function findLiving(context: Context, idOrName: string): Promise<SandboxRecord> {
   const record = await findSandbox(context, idOrName)
-  const live = context.live.get(record.id)
-  if (live?.record.state === 'ready') return live
   if (record.endedAt !== null) throw endedError(record)
-  throw new SandboxError('invalid_transition', { sandbox: record.id, from: record.state, event: 'be used' })
+  return record
 }
 
 /** One that runs is found in memory: each new one is read so, and the store costs more than asking every sandbox. */
 export async function findExecution(context: Context, id: string): Promise<ExecutionRecord> {
-  for (const live of context.live.values()) {
+  for (const live of [...context.live.values(), ...keptLives(context).values()]) {
     const running = live.executions.get(id)
     if (running !== undefined) return running.record
   }
@@ -55,7 +56,7 @@ export function showSandbox(context: Context, record: SandboxRecord): Sandbox {
 
 /** A running execution's output grows between writes of its record. */
 export function showExecution(context: Context, record: ExecutionRecord): Execution {
-  const output = context.live.get(record.sandboxId)?.executions.get(record.id)?.output
+  const output = presentLive(context, record.sandboxId)?.executions.get(record.id)?.output
   if (output === undefined) return toExecution(record)
   const { total, start, truncated } = output
   return toExecution({ ...record, outputBytes: total, outputStart: start, outputTruncated: truncated })

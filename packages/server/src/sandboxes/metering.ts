@@ -54,6 +54,11 @@ export class Meter {
     return amounts
   }
 
+  /** Memory is not counted from the last time up to `now`. */
+  skip(now: number): void {
+    this.#before = this.#at = now
+  }
+
   /** These amounts could not be stored: they come again with the next ones. */
   takeBack(amounts: Amounts): void {
     this.#executions -= amounts.executions
@@ -84,6 +89,15 @@ export async function meterLast(context: Context, live: Live, traffic: TrafficMa
   )
 }
 
+/** A sandbox runs again: it has used nothing while it was paused. */
+export function skipPause(context: Context, live: Live): void {
+  live.meter ??= open(context, live)
+  live.meter.then(
+    (meter) => meter.skip(Date.now()),
+    (err) => context.log.warn({ sandbox: live.id, err }, 'its use counts from later on'),
+  )
+}
+
 async function store(context: Context, sandboxes: Live[], traffic: TrafficMap): Promise<void> {
   const taken: { meter: Meter; record: UsageRecord }[] = []
   for (const [index, live] of sandboxes.entries()) {
@@ -107,7 +121,7 @@ async function take(
 ): Promise<{ meter: Meter; record: UsageRecord } | null> {
   live.meter ??= open(context, live)
   const meter = await live.meter
-  const usage = (await context.driver.usage?.(live.id).catch(() => null)) ?? null
+  const usage = await usageOf(context, live)
   const now = Date.now()
   const egressBytes = sumTraffic(live, traffic).up
   const amounts = meter.advance(usage, { executions: live.record.executionCount, egressBytes }, now)
@@ -115,6 +129,13 @@ async function take(
   const { id, projectId, orgId } = live.record
   const hour = now - (now % HOUR_MS)
   return { meter, record: { hour, sandboxId: id, projectId, orgId, ...amounts } }
+}
+
+/** The kernel counts from the last start; what was before is remembered. */
+async function usageOf({ driver }: Context, { id, record }: Live): Promise<Usage | null> {
+  const usage = await driver.usage?.(id).catch(() => null)
+  if (!usage) return null
+  return { ...usage, cpuUsec: usage.cpuUsec + (record.trafficBefore.cpuUsec ?? 0) }
 }
 
 /** A failure is not kept: the next sample asks again. */

@@ -7,13 +7,11 @@ import { newId } from '../core/ids.ts'
 import { parseNetwork, showNetwork } from '../core/network/rules.ts'
 import type { EventRecord, SandboxRecord } from '../core/records.ts'
 import { resolveResources } from '../core/spec.ts'
-import type { RuntimeImage } from '../storage/images/catalogue.ts'
 import type { Context } from './context.ts'
+import type { CreateInput, Made } from './create-live.ts'
 import { networksOf } from './network/attach.ts'
+import { assertDepth } from './pause-depth.ts'
 import { parsePorts } from './ports.ts'
-import type { UseCases } from './use-cases.ts'
-
-type Input = Parameters<UseCases['createSandbox']>[0]
 
 /**
  * The record of a sandbox that is asked for, with everything that can be refused before anything is started. Its uid
@@ -22,9 +20,9 @@ type Input = Parameters<UseCases['createSandbox']>[0]
  */
 export function newRecord(
   context: Context,
-  input: Input,
+  input: CreateInput,
   mode: SandboxRecord['mode'],
-  image: RuntimeImage | null,
+  made: Made,
   once: { key: string; digest: string } | null,
 ): SandboxRecord {
   const { config, driver, layers } = context
@@ -34,13 +32,14 @@ export function newRecord(
   if (network !== null) networksOf(context)
   const ports = parsePorts(input.ports)
   if (input.env !== undefined) assertEnvironment(input.env)
-  const env = { ...image?.env, ...input.env }
+  const { image } = made
+  const env = { ...image?.env, ...made.record?.env, ...input.env }
   assertFits(env)
   const now = Date.now()
   const granted = resolveResources(
     input.resources ?? {},
     context.host,
-    { enforced: driver.limits, quota: layers.quota !== undefined },
+    { enforced: driver.limits, quota: layers.quota, maxDiskBytes: layers.maxDiskBytes },
     config.defaults,
   )
   const idle = parseDuration(input.idleTimeout ?? config.defaults.idleTimeout, 'idleTimeout')
@@ -56,17 +55,30 @@ export function newRecord(
     runtime: image?.runtime ?? driver.name,
     imageDigest: image?.digest ?? null,
     metadata: input.metadata ?? {},
-    env,
     asked: input.resources ?? {},
     granted,
     driver: driver.name,
     storage: layers.name,
     idBase,
+    layers: made.layers,
+    base: made.from,
+    snapshotId: null,
+    forkedFrom: null,
+    sessionId: null,
+    dependencies: [],
+    packages: [],
+    user: image?.user.name ?? null,
     network,
     rulesDigest: null,
     ports,
     trafficBefore: { up: 0, down: 0 },
+    pause: null,
+    ...pausing(context, input),
+    bootedAt: null,
+    pauseAfterMs: null,
+    restoring: null,
     idleTimeoutMs: idle === 0 ? null : idle,
+    ttlMs: ttl === 0 ? null : ttl,
     expiresAt: ttl === 0 ? null : now + ttl,
     projectId: input.projectId ?? null,
     orgId: input.orgId ?? null,
@@ -79,17 +91,37 @@ export function newRecord(
     idempotencyKey: once?.key ?? null,
     requestDigest: once?.digest ?? null,
     version: 1,
+    ...made.record,
+    env,
+  }
+}
+
+/** @throws SandboxError `not_supported` for a depth that this server does not have */
+function pausing(
+  context: Context,
+  { onTimeout = 'kill', pauseDepth, pausedTimeout, resumeOnRequest = false }: CreateInput,
+): Pick<SandboxRecord, 'onTimeout' | 'pauseDepth' | 'pausedTimeoutMs' | 'resumeOnRequest'> {
+  if (pauseDepth !== undefined) assertDepth(context, pauseDepth)
+  const paused = parseDuration(pausedTimeout ?? 0, 'pausedTimeout')
+  return {
+    onTimeout,
+    pauseDepth: pauseDepth ?? (context.driver.memory === undefined ? 'filesystem' : 'memory'),
+    pausedTimeoutMs: paused === 0 ? null : paused,
+    resumeOnRequest,
   }
 }
 
 /** What was asked for and granted; of the environment the names alone. */
 export function createEvent(record: SandboxRecord, files: number): EventRecord {
   const { id, name, mode, runtime, granted, idleTimeoutMs, expiresAt, projectId, orgId } = record
+  const { snapshotId, forkedFrom, sessionId, dependencies, packages } = record
   const network = showNetwork(record.network)
   const ports = record.ports.map(({ port, access }) => ({ port, access }))
   const env = Object.keys(record.env)
   const resources = { asked: record.asked, granted }
   const times = { idleTimeoutMs, expiresAt }
-  const what = { name, mode, runtime, resources, network, ports, ...times, projectId, orgId, env, files }
+  const origin = { snapshotId, forkedFrom, sessionId, dependencies, packages }
+  const owner = { projectId, orgId }
+  const what = { name, mode, runtime, ...origin, resources, network, ports, ...times, ...owner, env, files }
   return newEvent(id, 'create', what)
 }

@@ -1,5 +1,6 @@
 import type { Context } from './context.ts'
 import { findExecution, showExecution } from './lookup.ts'
+import { presentLive } from './pausing/kept.ts'
 import type { RunningExecution } from './running-execution.ts'
 import type { Output, OutputChunk } from './use-cases.ts'
 
@@ -14,7 +15,7 @@ export async function readOutput(
   signal?: AbortSignal,
 ): Promise<Output> {
   const record = await findExecution(context, id)
-  const running = context.live.get(record.sandboxId)?.executions.get(id)
+  const running = presentLive(context, record.sandboxId)?.executions.get(id)
   if (running !== undefined && follow) return followOutput(context, running, from, signal, follow === 'paced')
   const offset = firstOffset(from, context.outputs.bounds(id))
   return {

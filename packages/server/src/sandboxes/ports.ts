@@ -4,14 +4,16 @@ import { parseDuration } from '../core/duration.ts'
 import { newEvent } from '../core/events.ts'
 import { invalid } from '../core/invalid.ts'
 import type { SandboxRecord } from '../core/records.ts'
+import { findLive, isPaused } from './awake.ts'
 import { changeSandbox } from './change-sandbox.ts'
 import type { Context } from './context.ts'
 import { connectPort, hold } from './dial.ts'
 import type { Live } from './live.ts'
-import { findLive, findSandbox } from './lookup.ts'
+import { endedError, findLiving, findSandbox } from './lookup.ts'
+import { presentLive } from './pausing/kept.ts'
 import { openedUntil, signPortToken } from './port-tokens.ts'
 import { portUrl, showPorts } from './port-urls.ts'
-import type { ReachedPort, UseCases } from './use-cases.ts'
+import type { OpenPort, ReachedPort, UseCases } from './use-cases.ts'
 
 type PortUseCases = Pick<UseCases, 'listPorts' | 'exposePort' | 'unexposePort' | 'linkPort' | 'reachPort'>
 type Exposed = SandboxRecord['ports'][number]
@@ -94,7 +96,7 @@ async function linkPort(
   context: Context,
   ...[id, port, { ttl }]: Parameters<UseCases['linkPort']>
 ): ReturnType<UseCases['linkPort']> {
-  const { record } = await findLive(context, id)
+  const record = await findLiving(context, id)
   const { since } = findExposed(record, port)
   const lifetime = parseDuration(ttl ?? DEFAULT_TTL, 'ttl')
   if (lifetime === 0 || lifetime > MAX_TTL_MS) throw invalid('ttl', 'must be more than 0 and at most 30d')
@@ -111,15 +113,36 @@ async function linkPort(
 /** By id alone, in the form of a host name too: names could be guessed. */
 async function reachPort(context: Context, asWritten: string, port: number): Promise<ReachedPort> {
   const id = asWritten.toLowerCase().replaceAll('-', '_')
-  const known = context.live.has(id) || (await context.store.sandboxes.get(id)) !== null
-  if (!known) throw new SandboxError('sandbox_not_found', { sandbox: asWritten })
-  const live = await findLive(context, id)
-  const { access, since } = findExposed(live.record, port)
+  const record = context.live.get(id)?.record ?? context.paused.get(id) ?? (await context.store.sandboxes.get(id))
+  if (record === null) throw new SandboxError('sandbox_not_found', { sandbox: asWritten })
+  if (record.endedAt !== null) throw endedError(record)
+  const { access, since } = findExposed(record, port)
   return {
     sandbox: id,
     access,
     admittedUntil: (token) =>
       openedUntil(context.signingKey, token, { sandbox: id, port, since }, Date.now()),
+    awake: () => awakePort(context, id, { port, access, since }),
+  }
+}
+
+/** What may be done by those who were let in. */
+async function awakePort(context: Context, id: string, admitted: Exposed): Promise<OpenPort> {
+  const { port, access } = admitted
+  const record = await findSandbox(context, id)
+  if (record.state !== 'ready' && !record.resumeOnRequest && isPaused(record))
+    throw new SandboxError('invalid_transition', {
+      sandbox: id,
+      from: 'paused',
+      event: 'answer: requests do not resume it. "caisson resume" does, or "resumeOnRequest" when it is created',
+    })
+  const live = await findLive(context, id, 'port')
+  const now = findExposed(live.record, port)
+  // Whoever was let in by other rules comes again.
+  if (now.access !== access || now.since !== admitted.since)
+    throw new SandboxError('port_not_exposed', { sandbox: id, port })
+  return {
+    sandbox: id,
     hold: () => hold(context, live),
     connect: (signal) => connectPort(context, live, port, signal),
     closed: openPortsOf(live, port).signal,
@@ -145,7 +168,7 @@ function openPortsOf(live: Live, port: number): AbortController {
 
 /** Ends all connections to a port. */
 function cut(context: Context, id: string, port: number): void {
-  const live = context.live.get(id)
+  const live = presentLive(context, id)
   const ports = live && openPorts.get(live)
   ports?.get(port)?.abort()
   ports?.delete(port)

@@ -1,23 +1,29 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Event, Execution, Sandbox, Status } from '@caisson/protocol/resources'
 import { LIVE_STATES } from '../core/lifecycle.ts'
-import type { SandboxState } from '../core/records.ts'
+import type { PauseRecord, SandboxState } from '../core/records.ts'
 import { toEvent } from '../core/view.ts'
 import type { SandboxQuery } from '../state/store.ts'
 import type { Context } from './context.ts'
 import { findSandbox, showExecution, showSandbox } from './lookup.ts'
 import type { UseCases } from './use-cases.ts'
 
-/** The stored states behind a status. No storage here can pause yet, so nothing is ever paused or suspended. */
+/** The stored states behind a status. */
 const STATES: Record<Status, SandboxState[]> = {
   creating: ['creating'],
   idle: ['ready'],
   running: ['ready'],
-  paused: [],
-  suspended: [],
+  paused: ['pausing', 'paused', 'resuming'],
+  suspended: ['paused'],
   stopping: ['stopping'],
   terminated: ['terminated'],
   failed: ['failed'],
+}
+
+/** Which of those that are paused a status means, by where their memory is. */
+const MEMORY: Partial<Record<Status, PauseRecord['memory'][]>> = {
+  paused: ['ram'],
+  suspended: ['disk', 'none'],
 }
 
 export async function listSandboxes(
@@ -26,10 +32,11 @@ export async function listSandboxes(
 ): Promise<{ sandboxes: Sandbox[]; total: number }> {
   const { status, all, metadata, name, mode, projectId, orgId, ...page } = query
   const states = status !== undefined ? STATES[status] : all === true ? undefined : LIVE_STATES
-  if (states?.length === 0) return { sandboxes: [], total: 0 }
+  const memory = status && MEMORY[status]
   const found = await context.store.sandboxes.list({
     ...page,
     ...(states !== undefined && { states }),
+    ...(memory !== undefined && { memory }),
     ...(status === 'running' && { busy: { ids: busyIds(context), value: true } }),
     ...(status === 'idle' && { busy: { ids: busyIds(context), value: false } }),
     ...(name !== undefined && { name }),
@@ -45,7 +52,8 @@ function busyIds(context: Context): string[] {
   return [...context.live.values()].filter((live) => live.busy).map((live) => live.id)
 }
 
-function parseMetadata(text: string): Record<string, string> {
+/** @throws SandboxError `invalid_request` */
+export function parseMetadata(text: string): Record<string, string> {
   try {
     const value: unknown = JSON.parse(text)
     if (

@@ -50,7 +50,7 @@ test('a creation that was cut off is undone, and its key may be used again', asy
     createdAt: Date.now(),
   })
   await world.store.sandboxes.insert(record)
-  await world.layers.prepare(record.id, null)
+  await world.layers.prepare(record.id, { image: null, layers: [], from: null, diskBytes: null })
   const { useCases } = await world.server()
   expect(await useCases.getSandbox(record.id)).toMatchObject({ ending: { reason: 'create-failed' } })
   expect(await world.layers.list()).toEqual([])
@@ -79,7 +79,7 @@ test('what no record knows is removed', async () => {
     limits: { memoryBytes: 1, cpuMillis: 1, pids: 1 },
   }
   await first.context.driver.start({ ...plan, root: { kind: 'directory', path: 'x' } })
-  await world.layers.prepare('sbx_other', null)
+  await world.layers.prepare('sbx_other', { image: null, layers: [], from: null, diskBytes: null })
   first.die()
   await world.server()
   expect(world.host.sandboxes.size).toBe(0)

@@ -4,6 +4,7 @@ import type { Ending } from '@caisson/protocol/resources'
 import { LIVE_STATES } from '../core/lifecycle.ts'
 import type { ExecutionRecord, SandboxRecord } from '../core/records.ts'
 import type { Guest } from '../guest/guest.ts'
+import type { Found } from '../runtime/driver.ts'
 import { connectLive, followHeld, giveUp, keepConnected } from './connection.ts'
 import type { Context } from './context.ts'
 import { endSandbox, whyLost } from './end-sandbox.ts'
@@ -11,7 +12,9 @@ import { nowOrLater } from './eventually.ts'
 import { Live } from './live.ts'
 import { tend } from './network/tend.ts'
 import { seeOomKills } from './oom-kills.ts'
+import { settlePaused } from './pausing/reconcile.ts'
 import { RunningExecution } from './running-execution.ts'
+import { finishRestore } from './saved/put-back.ts'
 import { openOutput, remember } from './start-execution.ts'
 import { supervise } from './supervise.ts'
 
@@ -31,7 +34,7 @@ export async function reconcile(context: Context): Promise<void> {
   const found = new Map((await driver.list()).map((one) => [one.id, one]))
   const known = new Set(records.map((record) => record.id))
 
-  await eachOf(records, (record) => settle(context, record, found.get(record.id)?.running ?? false))
+  await eachOf(records, (record) => settle(context, record, found.get(record.id)))
   const orphans = new Set([...found.keys(), ...(await layers.list())].filter((id) => !known.has(id)))
   await eachOf([...orphans], (id) => removeOrphan(context, id))
   // What the kernel has of rules is in force all the time; names need this server.
@@ -47,19 +50,53 @@ async function removeOrphan(context: Context, id: string): Promise<void> {
   })
 }
 
-async function settle(context: Context, record: SandboxRecord, running: boolean): Promise<void> {
+async function settle(context: Context, remembered: SandboxRecord, found: Found | undefined): Promise<void> {
   try {
-    if (record.state === 'stopping') return await finish(context, record, record.ending?.reason ?? 'deleted')
-    // Nobody was told of a sandbox that was still being created.
-    if (record.state === 'creating') return await finish(context, record, 'create-failed')
-    if (!running) return await finish(context, record, await whyGone(context, record))
-    // What happened since is not known: a restart of the server counts as activity.
-    const live = new Live({ ...record, lastActiveAt: Date.now() })
-    await takeOver(context, live)
-    if (record.mode === 'oneshot') await endOneshot(context, live)
+    const record = await settleState(context, remembered, found)
+    if (record !== null) await settleRunning(context, record, found)
   } catch (err) {
-    context.log.error({ sandbox: record.id, err }, 'reconcile')
+    context.log.error({ sandbox: remembered.id, err }, 'reconcile')
   }
+}
+
+/** @returns the record of a sandbox that is to run or to end, or null: it is paused. */
+async function settleState(
+  context: Context,
+  remembered: SandboxRecord,
+  found: Found | undefined,
+): Promise<SandboxRecord | null> {
+  const running = found?.running ?? false
+  if (remembered.state === 'stopping' || remembered.state === 'creating') return remembered
+  // Its processes were to end and have not: nobody was told of the restore, and nothing of it has begun.
+  const record =
+    running && remembered.restoring !== null ? await forgoRestore(context, remembered) : remembered
+  if (record.state !== 'ready') {
+    const settled = await settlePaused(context, record, found)
+    if (settled === null && record.restoring !== null) await finishRestore(context, record)
+    return settled
+  }
+  // A server died while it kept the sandbox still for a moment.
+  if (found?.frozen) await context.driver.memory?.thaw(record.id)
+  return record
+}
+
+function forgoRestore({ store }: Context, { id }: SandboxRecord): Promise<SandboxRecord> {
+  return store.sandboxes.update(id, { restoring: null })
+}
+
+async function settleRunning(
+  context: Context,
+  record: SandboxRecord,
+  found: Found | undefined,
+): Promise<void> {
+  if (record.state === 'stopping') return await finish(context, record, record.ending?.reason ?? 'deleted')
+  // Nobody was told of a sandbox that was still being created.
+  if (record.state === 'creating') return await finish(context, record, 'create-failed')
+  if (!found?.running) return await finish(context, record, await whyGone(context, record))
+  // What happened since is not known: a restart of the server counts as activity.
+  const live = new Live({ ...record, lastActiveAt: Date.now() })
+  await takeOver(context, live)
+  if (record.mode === 'oneshot') await endOneshot(context, live)
 }
 
 async function whyGone(context: Context, record: SandboxRecord): Promise<Ending['reason']> {

@@ -1,8 +1,9 @@
 import type { Stage } from '../core/plan.ts'
+import { findLive } from './awake.ts'
 import type { Context } from './context.ts'
-import { createLive } from './create-sandbox.ts'
+import { createAsked } from './create-sandbox.ts'
 import { endSandbox } from './end-sandbox.ts'
-import { findLive, showExecution } from './lookup.ts'
+import { showExecution } from './lookup.ts'
 import { followOutput } from './output.ts'
 import { start } from './start-execution.ts'
 import type { Output, UseCases } from './use-cases.ts'
@@ -13,14 +14,14 @@ export async function run(
   input: Parameters<UseCases['run']>[0],
   signal: AbortSignal,
 ): Promise<{ output: Output; stages: Stage[] }> {
-  const { live: created, stages } = await createLive(context, input.sandbox ?? {}, 'oneshot', {}, signal)
+  const { live: created, stages } = await createAsked(context, input.sandbox ?? {}, 'oneshot', {}, signal)
   const end = () => {
     endSandbox(context, created.record, 'completed').catch((err) =>
       context.log.error({ sandbox: created.record.id, err }, 'run'),
     )
   }
   try {
-    const running = await start(context, await findLive(context, created.record.id), input.execution, null)
+    const running = await start(context, await findLive(context, created.record.id, 'exec'), input.execution, null)
     signal.addEventListener('abort', end)
     running.ended.then(end, end).finally(() => signal.removeEventListener('abort', end))
     if (signal.aborted) end()

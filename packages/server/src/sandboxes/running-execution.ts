@@ -7,6 +7,12 @@ import type { OutputWriter } from '../state/output-log.ts'
 /** How the watching of an execution ended: the agent told its exit, or it can not be told any more. */
 export type Outcome = { exit: GuestExit } | { ending: ExecutionEnding; message: string }
 
+/** Time that can stand still. `go` counts on from what its record says. */
+export interface Deadline {
+  go(): void
+  stop(): void
+}
+
 /** An execution that has not ended. It outlives connections: `follow` is called again with every new one. */
 export class RunningExecution {
   readonly record: ExecutionRecord
@@ -20,6 +26,8 @@ export class RunningExecution {
   /** The kernel's count of memory kills in the sandbox when this began. */
   oomKillsBefore: Promise<number> | number = 0
   handle: GuestExecution | null = null
+  /** What ends it when its time is over; null: nothing does. */
+  deadline: Deadline | null = null
   readonly #outcome = Promise.withResolvers<Outcome>()
   readonly #outputClosed = Promise.withResolvers<void>()
   readonly #ended = Promise.withResolvers<ExecutionRecord>()

@@ -8,11 +8,12 @@ import { newId, sha256 } from '../core/ids.ts'
 import type { EventRecord, ExecutionRecord } from '../core/records.ts'
 import type { StartRequest } from '../guest/guest.ts'
 import type { OutputWriter } from '../state/output-log.ts'
+import { awaken } from './awake.ts'
 import { ask } from './connection.ts'
 import { type Context, join } from './context.ts'
 import { nowOrLater } from './eventually.ts'
 import type { Live } from './live.ts'
-import { findLive, showExecution } from './lookup.ts'
+import { showExecution } from './lookup.ts'
 import { lastOomKills } from './oom-kills.ts'
 import { RunningExecution } from './running-execution.ts'
 import { supervise } from './supervise.ts'
@@ -24,6 +25,7 @@ const MAX_COMMAND = 256
 export type StartInput = Parameters<UseCases['startExecution']>[1]
 
 type Kind = ExecutionRecord['kind']
+type How = Pick<ExecutionRecord, 'kind' | 'autoResumed'>
 
 export async function startExecution(
   context: Context,
@@ -42,24 +44,41 @@ export async function startAs(
   input: StartInput,
   options: Once,
 ): Promise<ExecutionRecord> {
-  const live = await findLive(context, idOrName)
+  const { live, resumed } = await awaken(context, idOrName, 'exec')
   const key = options.idempotencyKey
-  if (key === undefined) return (await start(context, live, input, null, kind)).record
+  const started = { kind, autoResumed: resumed }
+  if (key === undefined) return (await start(context, live, input, null, started)).record
   const digest = sha256(JSON.stringify([kind, input]))
   const first = await join(context, `exec ${live.id} ${key}`, async () => {
     const known = await context.store.executions.findByIdempotencyKey(live.id, key)
-    return known ?? (await start(context, live, input, { key, digest }, kind)).record
+    return known ?? (await start(context, live, input, { key, digest }, started)).record
   })
   if (first.requestDigest !== digest) throw new SandboxError('idempotency_conflict', { key })
   return first
 }
 
+/** Starts a program in a sandbox that runs; a pause that comes now waits for its start. */
 export async function start(
   context: Context,
   live: Live,
   input: StartInput,
   once: { key: string; digest: string } | null,
-  kind: Kind = 'command',
+  how: How = { kind: 'command', autoResumed: false },
+): Promise<RunningExecution> {
+  const end = live.begin(Date.now())
+  try {
+    return await begin(context, live, input, once, how)
+  } finally {
+    end()
+  }
+}
+
+async function begin(
+  context: Context,
+  live: Live,
+  input: StartInput,
+  once: { key: string; digest: string } | null,
+  how: How,
 ): Promise<RunningExecution> {
   const { store, config, failpoint } = context
   if (context.stopping) throw new SandboxError('shutting_down', {})
@@ -69,7 +88,7 @@ export async function start(
       limit: config.maxExecutionsPerSandbox,
     })
   }
-  const record = newRecord(context, live, input, once, kind)
+  const record = newRecord(context, live, input, once, how)
   // A repeat must find what a server that died meanwhile has started; without a key nobody can repeat, and what runs
   // without a record is ended when it is found.
   if (once !== null) await store.executions.insert(record)
@@ -187,7 +206,7 @@ function newRecord(
   live: Live,
   input: StartInput,
   once: { key: string; digest: string } | null,
-  kind: Kind,
+  { kind, autoResumed }: How,
 ): ExecutionRecord {
   if (input.env !== undefined) assertEnvironment(input.env)
   const timeoutMs = parseDuration(input.timeout ?? 0, 'timeout')
@@ -217,6 +236,7 @@ function newRecord(
     signal: null,
     message: null,
     oomKills: 0,
+    autoResumed,
     cpuUsec: null,
     maxRssBytes: null,
     createdAt: Date.now(),

@@ -35,6 +35,8 @@ test('usage beside the limits', async () => {
     pids: 3,
     pidsLimit: granted.pids,
     oomKills: 0,
+    diskBytes: 0,
+    diskLimitBytes: null,
     sampledAt: expect.any(String),
   })
   await useCases.deleteSandbox(sandbox.id)

@@ -7,7 +7,7 @@ import { eventually } from './eventually.ts'
 import { killTree } from './kill-execution.ts'
 import type { Live } from './live.ts'
 import { seeOomKills } from './oom-kills.ts'
-import type { Outcome, RunningExecution } from './running-execution.ts'
+import type { Deadline, Outcome, RunningExecution } from './running-execution.ts'
 
 /** After the leader's end, output that another process still holds open is awaited only while it moves. */
 const DRAIN_MS = 200
@@ -23,9 +23,11 @@ export function supervise(context: Context, live: Live, running: RunningExecutio
 
 async function watch(context: Context, live: Live, running: RunningExecution): Promise<void> {
   const { record } = running
-  const disarm = armDeadline(context, live, running)
+  running.deadline = deadlineOf(context, live, running)
+  running.deadline?.go()
   const outcome = await running.outcome
-  disarm()
+  running.deadline?.stop()
+  running.deadline = null
   if ('exit' in outcome) await drain(running)
   await running.released
   context.failpoint('exec:exited')
@@ -79,12 +81,13 @@ function endEvents(record: ExecutionRecord): EventRecord[] {
   return [newEvent(record.sandboxId, 'job:ended', { job: id, tag, status, ending, exitCode, signal })]
 }
 
-/** A deadline survives a restart of the server: it is an instant, not a countdown. @returns the undo. */
-function armDeadline(context: Context, live: Live, running: RunningExecution): () => void {
-  const { deadlineAt } = running.record
-  if (deadlineAt === null) return () => {}
+/** A deadline survives a restart of the server: it is an instant, not a countdown. */
+function deadlineOf(context: Context, live: Live, running: RunningExecution): Deadline | null {
+  if (running.record.deadlineAt === null) return null
+  let going = false
+  let timer: NodeJS.Timeout | undefined
   const expire = () => {
-    const left = deadlineAt - Date.now()
+    const left = leftOf(running)
     // setTimeout counts at most 2^31-1 ms.
     if (left > 0) return arm(left)
     killTree(context, live, running, 'timeout').catch((err) => {
@@ -92,19 +95,27 @@ function armDeadline(context: Context, live: Live, running: RunningExecution): (
         { execution: running.record.id, err },
         'the timeout is enforced as soon as the agent answers',
       )
-      if (!over) arm(RETRY_MS)
+      arm(RETRY_MS)
     })
   }
-  let over = false
-  let timer: NodeJS.Timeout
   const arm = (ms: number) => {
-    timer = setTimeout(expire, Math.min(ms, 2 ** 31 - 1))
-  }
-  arm(Math.max(0, deadlineAt - Date.now()))
-  return () => {
-    over = true
     clearTimeout(timer)
+    if (going) timer = setTimeout(expire, Math.min(ms, 2 ** 31 - 1))
   }
+  return {
+    go: () => {
+      going = true
+      arm(leftOf(running))
+    },
+    stop: () => {
+      going = false
+      clearTimeout(timer)
+    },
+  }
+}
+
+function leftOf({ record }: RunningExecution): number {
+  return Math.max(0, (record.deadlineAt ?? Number.POSITIVE_INFINITY) - Date.now())
 }
 
 async function drain(running: RunningExecution): Promise<void> {

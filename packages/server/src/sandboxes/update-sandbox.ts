@@ -1,6 +1,7 @@
 import type { Sandbox } from '@caisson/protocol/resources'
 import { parseDuration } from '../core/duration.ts'
 import { newEvent } from '../core/events.ts'
+import type { SandboxRecord } from '../core/records.ts'
 import type { SandboxChange } from '../state/store.ts'
 import { changeSandbox } from './change-sandbox.ts'
 import type { Context } from './context.ts'
@@ -14,17 +15,16 @@ export async function updateSandbox(
   input: Parameters<UseCases['updateSandbox']>[1],
 ): Promise<Sandbox> {
   const record = await findSandbox(context, id)
-  const change = toChange(input)
   const changed = Object.keys(input).filter((name) => input[name as keyof typeof input] !== undefined)
-  const updated = await changeSandbox(context, record, () => ({
-    change,
+  const updated = await changeSandbox(context, record, (seen) => ({
+    change: toChange(input, seen),
     events: [newEvent(record.id, 'update', { changed })],
   }))
   context.reschedule()
   return showSandbox(context, updated)
 }
 
-function toChange(input: Parameters<UseCases['updateSandbox']>[1]): SandboxChange {
+function toChange(input: Parameters<UseCases['updateSandbox']>[1], { pause }: SandboxRecord): SandboxChange {
   const change: SandboxChange = {}
   if (input.description !== undefined) change.description = input.description
   if (input.metadata !== undefined) change.metadata = input.metadata
@@ -32,7 +32,10 @@ function toChange(input: Parameters<UseCases['updateSandbox']>[1]): SandboxChang
     change.idleTimeoutMs = orNever(parseDuration(input.idleTimeout, 'idleTimeout'))
   if (input.ttl !== undefined) {
     const left = orNever(parseDuration(input.ttl, 'ttl'))
-    change.expiresAt = left === null ? null : Date.now() + left
+    change.ttlMs = left
+    // While it is paused its time waits.
+    if (pause !== null) change.pause = { ...pause, ttlLeftMs: left }
+    else change.expiresAt = left === null ? null : Date.now() + left
   }
   return change
 }

@@ -2,12 +2,17 @@ import type { Duplex } from 'node:stream'
 import type { operations } from '@caisson/protocol/operations'
 import type {
   ApiKey,
+  BuildProgress,
+  Checkpoint,
+  Collected,
   Destination,
+  DiskUsage,
   Event,
   Execution,
   ExposedPort,
   FileChange,
   Job,
+  Lineage,
   NetworkExplanation,
   NetworkLogEntry,
   NetworkState,
@@ -15,6 +20,8 @@ import type {
   Sandbox,
   Scope,
   ServerInfo,
+  Session,
+  Snapshot,
   SshKey,
   Stats,
   Usage,
@@ -48,6 +55,40 @@ export interface UseCases {
   listSandboxes(query: Query<'listSandboxes'>): Promise<{ sandboxes: Sandbox[]; total: number }>
   updateSandbox(id: string, change: Body<'updateSandbox'>): Promise<Sandbox>
   deleteSandbox(id: string): Promise<Sandbox>
+
+  pauseSandbox(id: string, input: Body<'pauseSandbox'>): Promise<Sandbox>
+  resumeSandbox(id: string, input: Body<'resumeSandbox'>): Promise<Sandbox>
+  forkSandbox(
+    id: string,
+    input: Body<'forkSandbox'>,
+    options?: Once,
+    signal?: AbortSignal,
+  ): Promise<{ sandboxes: Sandbox[]; stages: Stage[] }>
+  createCheckpoint(id: string, input: Body<'createCheckpoint'>): Promise<Checkpoint>
+  listCheckpoints(
+    id: string,
+    query: Query<'listCheckpoints'>,
+  ): Promise<{ checkpoints: Checkpoint[]; total: number }>
+  restoreCheckpoint(id: string, checkpoint: string): Promise<Sandbox>
+  deleteCheckpoint(id: string, checkpoint: string): Promise<void>
+  createSnapshot(id: string, input: Body<'createSnapshot'>): Promise<Snapshot>
+  listSnapshots(query: Query<'listSnapshots'>): Promise<{ snapshots: Snapshot[]; total: number }>
+  getSnapshot(reference: string): Promise<Snapshot>
+  getLineage(reference: string): Promise<Lineage>
+  tagSnapshot(reference: string, tag: string | null): Promise<Snapshot>
+  deleteSnapshot(reference: string): Promise<void>
+  exportSnapshot(reference: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>
+  /** For whoever asks. @throws SandboxError `snapshot_not_found` for one that is not public, too */
+  exportPublicSnapshot(reference: string, signal?: AbortSignal): Promise<AsyncIterable<Uint8Array>>
+  importSnapshot(
+    query: Query<'importSnapshot'>,
+    data: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<Snapshot>
+  createSession(input: Body<'createSession'>, options?: Once): Promise<Session>
+  listSessions(query: Query<'listSessions'>): Promise<{ sessions: Session[]; total: number }>
+  getSession(idOrName: string): Promise<Session>
+  deleteSession(idOrName: string): Promise<Session>
 
   /** Creates, starts, and deletes the sandbox when the execution has ended or `signal` aborts. */
   run(input: Body<'run'>, signal: AbortSignal): Promise<{ output: Output; stages: Stage[] }>
@@ -183,7 +224,19 @@ export interface UseCases {
   changeMode(id: string, input: Body<'changeMode'>): Promise<void>
   changeOwner(id: string, input: Body<'changeOwner'>): Promise<void>
 
-  listRuntimes(): Promise<Runtime[]>
+  listRuntimes(query: Query<'listRuntimes'>): Promise<{ runtimes: Runtime[]; total: number }>
+  getRuntime(reference: string): Promise<Runtime>
+  /** Steps as they begin; the last has the runtime. Fails before the first step for what can be refused at once. */
+  buildRuntime(reference: string, force: boolean, signal?: AbortSignal): Promise<AsyncIterable<BuildProgress>>
+  /** `archive`: an OCI or docker archive, used when the query names no reference in a registry. */
+  importRuntime(
+    query: Query<'importRuntime'>,
+    archive: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<AsyncIterable<BuildProgress>>
+  deleteRuntime(reference: string): Promise<void>
+  getDiskUsage(): Promise<DiskUsage>
+  collectGarbage(input: Body<'collectGarbage'>): Promise<Collected>
   getServer(): Promise<ServerInfo>
   createKey(input: Body<'createKey'>): Promise<{ key: ApiKey; secret: string }>
   listKeys(): Promise<ApiKey[]>
@@ -205,6 +258,16 @@ export interface ReachedPort {
   readonly access: 'public' | 'private'
   /** When this token ceases to open the port, in milliseconds since the epoch; null: it does not open it. In constant time. */
   admittedUntil(token: string): number | null
+  /**
+   * For those who were let in: a sandbox that is paused is resumed, if it is one that requests resume.
+   * @throws SandboxError `invalid_transition` when it is none, `resume_failed`, `agent_lost`
+   */
+  awake(): Promise<OpenPort>
+}
+
+/** An exposed port of a sandbox that runs. */
+export interface OpenPort {
+  readonly sandbox: string
   /** Counts as activity until the returned function is called. */
   hold(): () => void
   /** A new connection to the program, which itself does not count as activity. @throws SandboxError `port_closed`, `agent_lost` */

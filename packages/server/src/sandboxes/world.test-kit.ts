@@ -85,6 +85,8 @@ export class World implements AsyncDisposable {
       failpoint: () => {},
       networks,
       live: new Map(),
+      paused: new Map(),
+      heldSaves: new Map(),
       idBases: new Set(),
       joined: new Map(),
       reschedule: () => reaper?.reschedule(),

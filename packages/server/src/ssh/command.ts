@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { ServerChannel } from 'ssh2'
+import { noting } from '../sandboxes/pausing/noted.ts'
 import { ChannelWriter } from './channel-writer.ts'
 import type { SshConnection } from './connection.ts'
 import { tellEnding } from './ending.ts'
@@ -37,8 +38,12 @@ export interface Command {
   gone: AbortSignal
 }
 
-/** Runs a program on a channel as an execution of the sandbox; never rejects. */
-export async function runCommand(connection: SshConnection, command: Command): Promise<void> {
+/** Runs a program on a channel as an execution of the sandbox; never rejects. What it resumes is resumed by SSH. */
+export function runCommand(connection: SshConnection, command: Command): Promise<void> {
+  return noting({ resumed: false, by: 'ssh' }, () => serve(connection, command))
+}
+
+async function serve(connection: SshConnection, command: Command): Promise<void> {
   const { channel, gone } = command
   const writer = new ChannelWriter(channel, connection, gone)
   channel.on('error', () => {})

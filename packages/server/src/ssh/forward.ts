@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { ServerChannel } from 'ssh2'
+import { noting } from '../sandboxes/pausing/noted.ts'
 import { ChannelWriter } from './channel-writer.ts'
 import type { SshConnection } from './connection.ts'
 import { endOutput, takesPackets } from './ssh2-internals.ts'
@@ -34,7 +35,8 @@ async function forward(connection: SshConnection, request: ForwardRequest): Prom
   const { gone, useCases, sandbox } = connection
   let stream: Duplex
   try {
-    stream = await useCases.dial(sandbox, request.destPort, gone)
+    const dial = () => useCases.dial(sandbox, request.destPort, gone)
+    stream = await noting({ resumed: false, by: 'ssh' }, dial)
   } catch (error) {
     if (gone.aborted) return
     const description = error instanceof SandboxError ? error.message : 'the server failed'

@@ -1,7 +1,22 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { LIVE_STATES } from '../core/lifecycle.ts'
 import type { ExecutionRecord } from '../core/records.ts'
-import { aDestination, aKey, anEvent, anExecution, anSshKey, aSandbox, aUsage } from './fixtures.ts'
+import type { Declare } from './conformance/declare.ts'
+import { checkpointPromises, layerPromises } from './conformance/saves.ts'
+import { sessionPromises } from './conformance/sessions.ts'
+import { snapshotPromises } from './conformance/snapshots.ts'
+import {
+  aCheckpoint,
+  aDestination,
+  aKey,
+  anEvent,
+  anExecution,
+  anSshKey,
+  aSandbox,
+  aSession,
+  aUsage,
+} from './fixtures.ts'
 import type { SandboxQuery, Store } from './store.ts'
 
 const page = { sort: 'created', direction: 'asc', limit: 100, offset: 0 } as const
@@ -36,10 +51,12 @@ export function storeSuite(
     destinationPromises(promise)
     keyPromises(promise)
     sshKeyPromises(promise)
+    checkpointPromises(promise)
+    snapshotPromises(promise)
+    sessionPromises(promise)
+    layerPromises(promise)
   })
 }
-
-type Declare = (title: string, body: (store: Store) => Promise<void>) => void
 
 function sandboxPromises(promise: Declare): void {
   promise('gives back what was put in', async ({ sandboxes }) => {
@@ -64,6 +81,23 @@ function sandboxPromises(promise: Declare): void {
       trafficBefore: { up: 2 ** 45, down: 1 },
       ending: { reason: 'deleted', message: 'It was deleted.' },
       expiresAt: 1_800_000_000_000,
+      layers: ['sav_upper', 'sav_lower'],
+      base: 'sav_base',
+      snapshotId: 'snp_1',
+      forkedFrom: 'sbx_1',
+      sessionId: 'ses_1',
+      dependencies: ['jq', 'libfoo=1.0'],
+      packages: ['@a/b@1'],
+      user: 'node',
+      pause: { depth: 'memory', memory: 'disk', since: 5, ttlLeftMs: 2 ** 40 },
+      onTimeout: 'pause',
+      pauseDepth: 'workspace',
+      pausedTimeoutMs: 7,
+      resumeOnRequest: true,
+      bootedAt: null,
+      pauseAfterMs: 9,
+      restoring: { checkpointId: 'ckpt_1', save: 'sav_1', layers: ['sav_2'], resume: true },
+      ttlMs: 2 ** 41,
       idempotencyKey: 'once',
       requestDigest: 'ab',
     })
@@ -98,8 +132,11 @@ function sandboxPromises(promise: Declare): void {
     const other = aSandbox({ name: 'api' })
     await sandboxes.insert(other)
     await expect(sandboxes.update(other.id, { name: 'web' })).rejects.toEqual(refused)
-    await sandboxes.update(first.id, { state: 'stopping' })
-    await expect(sandboxes.insert(aSandbox({ name: 'web' }))).rejects.toEqual(refused)
+    for (const state of LIVE_STATES) {
+      await sandboxes.update(first.id, { state })
+      await expect(sandboxes.insert(aSandbox({ name: 'web' })), state).rejects.toEqual(refused)
+      expect((await sandboxes.findByName('web'))?.id).toBe(first.id)
+    }
     await sandboxes.update(first.id, { state: 'terminated', endedAt: 1 })
     expect(await sandboxes.findByName('web')).toBeNull()
     const second = aSandbox({ name: 'web' })
@@ -118,7 +155,11 @@ function sandboxPromises(promise: Declare): void {
   promise('refuses a second live sandbox on the same uid range', async ({ sandboxes }) => {
     const first = aSandbox({ idBase: 131_072 })
     await sandboxes.insert(first)
-    await expect(sandboxes.insert(aSandbox({ idBase: 131_072 }))).rejects.toMatchObject({ code: 'conflict' })
+    for (const state of LIVE_STATES) {
+      await sandboxes.update(first.id, { state })
+      const second = sandboxes.insert(aSandbox({ idBase: 131_072 }))
+      await expect(second, state).rejects.toMatchObject({ code: 'conflict' })
+    }
     await sandboxes.update(first.id, { state: 'failed' })
     await sandboxes.insert(aSandbox({ idBase: 131_072 }))
     // 0: a driver without uid ranges.
@@ -182,15 +223,16 @@ function sandboxPromises(promise: Declare): void {
   })
 
   promise('purges what ended long ago, with its executions', async (store) => {
-    const { sandboxes, executions, events, destinations } = store
+    const { sandboxes, executions, events, destinations, checkpoints, sessions } = store
     const old = aSandbox({ state: 'terminated', endedAt: 100 })
     const recent = aSandbox({ state: 'failed', endedAt: 200 })
     const live = aSandbox()
-    for (const box of [old, recent, live]) await sandboxes.insert(box)
+    for (const box of [old, recent, live]) await sessions.insert(aSession(box.id), box)
     const [first, second] = [anExecution(old.id), anExecution(recent.id)]
     for (const execution of [first, second]) {
       await executions.insert(execution, { events: [anEvent(execution.sandboxId)] })
       await destinations.add([aDestination(execution.sandboxId)], 10)
+      await checkpoints.insert(aCheckpoint(execution.sandboxId, { name: 'a' }))
     }
     expect(await sandboxes.purge(200)).toEqual({ sandboxes: [old.id], executions: [first.id] })
     expect(await sandboxes.get(old.id)).toBeNull()
@@ -201,6 +243,10 @@ function sandboxPromises(promise: Declare): void {
     const page = { limit: 10, offset: 0 }
     expect(await destinations.list({ ...page, sandboxId: old.id })).toMatchObject({ total: 0 })
     expect(await destinations.list({ ...page, sandboxId: recent.id })).toMatchObject({ total: 1 })
+    expect(await checkpoints.find(old.id, 'a')).toBeNull()
+    expect(await checkpoints.find(recent.id, 'a')).not.toBeNull()
+    const left = await sessions.list({ ...page, sort: 'created', direction: 'asc', all: true })
+    expect(left.items.map(({ session }) => session.sandboxId)).toEqual([recent.id, live.id])
     expect(await sandboxes.purge(200)).toEqual({ sandboxes: [], executions: [] })
   })
 
@@ -225,8 +271,13 @@ function listPromises(promise: Declare): void {
     (await sandboxes.list({ ...page, ...query })).items.map(({ id }) => id)
 
   promise('lists by every filter', async (store) => {
-    const a = aSandbox({ name: 'a', projectId: 'p', metadata: { team: 'red', tier: '1' } })
-    const b = aSandbox({ orgId: 'o', mode: 'oneshot', metadata: { team: 'red' } })
+    const a = aSandbox({
+      name: 'a',
+      projectId: 'p',
+      snapshotId: 'snp_1',
+      metadata: { team: 'red', tier: '1' },
+    })
+    const b = aSandbox({ orgId: 'o', sessionId: 'ses_1', mode: 'oneshot', metadata: { team: 'red' } })
     const c = aSandbox({ state: 'terminated', metadata: { team: 'blue' } })
     const d = aSandbox({ state: 'creating' })
     for (const box of [a, b, c, d]) await store.sandboxes.insert(box)
@@ -235,6 +286,9 @@ function listPromises(promise: Declare): void {
       [{ name: 'a' }, [a.id]],
       [{ projectId: 'p' }, [a.id]],
       [{ orgId: 'o' }, [b.id]],
+      [{ snapshotId: 'snp_1' }, [a.id]],
+      [{ sessionId: 'ses_1' }, [b.id]],
+      [{ sessionId: 'snp_1' }, []],
       [{ mode: 'interactive', states: ['ready'] }, [a.id]],
       [{ states: ['terminated', 'creating'] }, [c.id, d.id]],
       [{ states: [] }, []],
@@ -248,6 +302,19 @@ function listPromises(promise: Declare): void {
     ]
     for (const [query, expected] of cases)
       expect(await ids(store, query), JSON.stringify(query)).toEqual(expected)
+  })
+
+  promise('tells paused sandboxes by where their memory is', async (store) => {
+    const paused = (memory: 'ram' | 'disk' | 'none') =>
+      aSandbox({ state: 'paused', pause: { depth: 'memory', memory, since: 1, ttlLeftMs: null } })
+    const [ready, ram, disk, none] = [aSandbox(), paused('ram'), paused('disk'), paused('none')]
+    for (const box of [ready, ram, disk, none]) await store.sandboxes.insert(box)
+    const states: SandboxQuery['states'] = ['paused']
+    expect(await ids(store, { states, memory: ['ram'] })).toEqual([ram.id])
+    expect(await ids(store, { states, memory: ['disk', 'none'] })).toEqual([disk.id, none.id])
+    expect(await ids(store, { states, memory: [] })).toEqual([])
+    expect(await ids(store, { memory: ['ram'] })).toEqual([ready.id, ram.id])
+    expect(await ids(store, { states })).toEqual([ram.id, disk.id, none.id])
   })
 
   promise('matches metadata exactly, whatever is in it', async (store) => {
@@ -321,6 +388,7 @@ function executionPromises(promise: Declare): void {
       outputLimit: 2 ** 40,
       outputKeep: 'tail',
       outputStart: 2 ** 41,
+      autoResumed: true,
       createdAt: 500,
       idempotencyKey: 'once',
     })

@@ -1,10 +1,14 @@
 import { newId, newSecret, sha256 } from '../core/ids.ts'
 import type {
+  CheckpointRecord,
   DestinationRecord,
   EventRecord,
   ExecutionRecord,
   KeyRecord,
+  LayerRecord,
   SandboxRecord,
+  SessionRecord,
+  SnapshotRecord,
   SshKeyRecord,
   UsageRecord,
 } from '../core/records.ts'
@@ -27,11 +31,28 @@ export function aSandbox(fields: Partial<SandboxRecord> = {}): SandboxRecord {
     driver: 'memory',
     storage: 'memory',
     idBase: 0,
+    layers: [],
+    base: null,
+    snapshotId: null,
+    forkedFrom: null,
+    sessionId: null,
+    dependencies: [],
+    packages: [],
+    user: null,
+    pause: null,
+    onTimeout: 'kill',
+    pauseDepth: 'filesystem',
+    pausedTimeoutMs: null,
+    resumeOnRequest: false,
+    bootedAt: 1_700_000_000_000,
+    pauseAfterMs: null,
+    restoring: null,
     network: null,
     rulesDigest: null,
     ports: [],
     trafficBefore: { up: 0, down: 0 },
     idleTimeoutMs: 600_000,
+    ttlMs: null,
     expiresAt: null,
     projectId: null,
     orgId: null,
@@ -75,6 +96,7 @@ export function anExecution(sandboxId: string, fields: Partial<ExecutionRecord> 
     signal: null,
     message: null,
     oomKills: 0,
+    autoResumed: false,
     cpuUsec: null,
     maxRssBytes: null,
     createdAt: 1_700_000_000_000,
@@ -148,6 +170,83 @@ export function anSshKey(fields: Partial<SshKeyRecord> = {}): SshKeyRecord {
     fingerprint: `SHA256:${sha256(id)}`,
     publicKey: `ssh-ed25519 ${id}`,
     createdAt: 1_700_000_000_000,
+    ...fields,
+  }
+}
+
+export function aCheckpoint(sandboxId: string, fields: Partial<CheckpointRecord> = {}): CheckpointRecord {
+  return {
+    id: newId('ckpt'),
+    sandboxId,
+    name: null,
+    save: newId('sav'),
+    layers: [],
+    sizeBytes: null,
+    fileCount: null,
+    createdAt: 1_700_000_000_000,
+    ...fields,
+  }
+}
+
+export function aSnapshot(fields: Partial<SnapshotRecord> = {}): SnapshotRecord {
+  return {
+    id: newId('snp'),
+    name: 'web',
+    tag: null,
+    description: null,
+    public: false,
+    metadata: {},
+    runtime: 'base:latest',
+    imageDigest: null,
+    layers: [],
+    save: newId('sav'),
+    env: {},
+    user: null,
+    dependencies: [],
+    packages: [],
+    sandboxId: null,
+    parentId: null,
+    contentHash: null,
+    sizeBytes: null,
+    fileCount: null,
+    createdAt: 1_700_000_000_000,
+    updatedAt: 1_700_000_000_000,
+    ...fields,
+  }
+}
+
+export function aSession(sandboxId: string, fields: Partial<SessionRecord> = {}): SessionRecord {
+  return {
+    id: newId('ses'),
+    name: null,
+    sandboxId,
+    pauseAfterMs: 3_600_000,
+    metadata: {},
+    projectId: null,
+    orgId: null,
+    createdAt: 1_700_000_000_000,
+    updatedAt: 1_700_000_000_000,
+    deletedAt: null,
+    idempotencyKey: null,
+    requestDigest: null,
+    ...fields,
+  }
+}
+
+/** Of a session that was never started: nothing of it is on disk. */
+export function aRecordedSandbox(fields: Partial<SandboxRecord> = {}): SandboxRecord {
+  const pause = { depth: 'workspace', memory: 'none', since: 1_700_000_000_000, ttlLeftMs: null } as const
+  return aSandbox({ state: 'paused', pauseDepth: 'workspace', bootedAt: null, pause, ...fields })
+}
+
+export function aLayer(fields: Partial<LayerRecord> = {}): LayerRecord {
+  const save = newId('sav')
+  return {
+    digest: sha256(save),
+    save,
+    what: 'jq on base:latest',
+    createdAt: 1_700_000_000_000,
+    usedAt: 1_700_000_000_000,
     ...fields,
   }
 }

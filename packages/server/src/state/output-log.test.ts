@@ -44,6 +44,18 @@ test('output is read again from any offset, with its streams', async () => {
   expect((await collect(logs.read('exe_1', 6))).stderr).toBe('o ')
 })
 
+test('logs of both kinds are listed, each once, until they are removed', async () => {
+  expect(await logs.list()).toEqual([])
+  for (const keep of ['head', 'tail'] as const) {
+    const writer = await logs.writer(`exe_${keep}`, { limit: 1e6, keep })
+    await writer.append(0, 'stdout', bytes('x'))
+    writer.end()
+  }
+  expect((await logs.list()).toSorted()).toEqual(['exe_head', 'exe_tail'])
+  await logs.remove('exe_tail')
+  expect(await logs.list()).toEqual(['exe_head'])
+})
+
 test('followers at different speeds all get every byte once', async () => {
   const writer = await logs.writer('exe_1', { limit: 1e9, keep: 'head' })
   const source = Buffer.alloc(3_000_000, 'abcdefghij')

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { type OutputOptions, SegmentChain } from './output-chain.ts'
 import { type Chunk, SegmentReader } from './output-reader.ts'
 import {
@@ -67,6 +67,12 @@ export class OutputLogs {
         reader.close()
       }
     }
+  }
+
+  /** The ids of all logs, those included that a died server left unfinished. */
+  async list(): Promise<string[]> {
+    const names = await readdir(this.#dir)
+    return [...new Set(names.map((name) => name.replace(/\.(out|index|tail)$/, '')))]
   }
 
   async remove(id: string): Promise<void> {

@@ -1,10 +1,14 @@
 import type {
+  CheckpointRecord,
   DestinationRecord,
   EventRecord,
   ExecutionRecord,
   KeyRecord,
+  LayerRecord,
   SandboxRecord,
   SandboxState,
+  SessionRecord,
+  SnapshotRecord,
   SshKeyRecord,
   UsageRecord,
 } from '../core/records.ts'
@@ -22,6 +26,12 @@ export interface Store {
   readonly destinations: DestinationStore
   readonly keys: KeyStore
   readonly sshKeys: SshKeyStore
+  readonly checkpoints: CheckpointStore
+  readonly snapshots: SnapshotStore
+  readonly sessions: SessionStore
+  readonly layers: LayerStore
+  /** Every save that some record names, those of ended sandboxes not counted: what else is in the storage is garbage. */
+  namedSaves(): Promise<Set<string>>
   close(): Promise<void>
 }
 
@@ -54,7 +64,7 @@ export interface SandboxStore {
   ): Promise<SandboxRecord>
   /** Every sandbox in these states, for reconcile. */
   inStates(states: SandboxState[]): Promise<SandboxRecord[]>
-  /** Forgets sandboxes that ended before `time`, with their executions, events and destinations; usage stays. @returns the executions' ids, whose output may go. */
+  /** Forgets sandboxes that ended before `time`, with their executions, events, checkpoints, destinations and session; usage stays. @returns the executions' ids, whose output may go. */
   purge(time: number): Promise<{ sandboxes: string[]; executions: string[] }>
 }
 
@@ -66,6 +76,10 @@ export interface SandboxQuery {
   mode?: 'oneshot' | 'interactive'
   projectId?: string
   orgId?: string
+  snapshotId?: string
+  sessionId?: string
+  /** Of those in state `paused`, only these. */
+  memory?: ('ram' | 'disk' | 'none')[]
   /** Every pair must be present. */
   metadata?: Record<string, string>
   sort: 'name' | 'created' | 'updated' | 'status' | 'mode' | 'execution_count'
@@ -150,4 +164,92 @@ export interface SshKeyStore {
   list(): Promise<SshKeyRecord[]>
   /** By id or fingerprint. @returns whether there was one. */
   remove(idOrFingerprint: string): Promise<boolean>
+}
+
+export interface CheckpointStore {
+  /** @throws SandboxError `checkpoint_exists` when the sandbox has one of this name, `sandbox_not_found` */
+  insert(record: CheckpointRecord, options?: Telling): Promise<void>
+  /** One of a sandbox, by id or name. */
+  find(sandboxId: string, idOrName: string): Promise<CheckpointRecord | null>
+  list(query: {
+    sandboxId: string
+    limit: number
+    offset: number
+    direction: 'asc' | 'desc'
+  }): Promise<{ items: CheckpointRecord[]; total: number }>
+  update(id: string, change: Pick<CheckpointRecord, 'sizeBytes' | 'fileCount'>): Promise<void>
+  /** @returns the record that was removed, or null. */
+  remove(id: string, options?: Telling): Promise<CheckpointRecord | null>
+  /** Those of a sandbox that ends. @returns the saves, which may go. */
+  removeOf(sandboxId: string): Promise<string[]>
+}
+
+export interface SnapshotStore {
+  /** Takes the tag from another of the same name, in the same transaction. */
+  insert(record: SnapshotRecord, options?: Telling): Promise<void>
+  get(id: string): Promise<SnapshotRecord | null>
+  /** Every snapshot of this name, or with this tag. */
+  matching(query: { name?: string; tag?: string }): Promise<SnapshotRecord[]>
+  list(query: SnapshotQuery): Promise<{ items: SnapshotRecord[]; total: number }>
+  /** With a tag: takes it from another of the same name. @throws SandboxError `snapshot_not_found` */
+  update(
+    id: string,
+    change: Partial<Pick<SnapshotRecord, 'tag' | 'sizeBytes' | 'fileCount' | 'updatedAt'>>,
+  ): Promise<SnapshotRecord>
+  remove(id: string): Promise<SnapshotRecord | null>
+}
+
+export interface SnapshotQuery {
+  sandboxId?: string
+  parentId?: string
+  name?: string
+  tag?: string
+  public?: boolean
+  contentHash?: string
+  sort: 'name' | 'created' | 'size' | 'files'
+  direction: 'asc' | 'desc'
+  limit: number
+  offset: number
+}
+
+export interface SessionStore {
+  /**
+   * The session and its sandbox, in one transaction.
+   * @throws SandboxError `name_taken` when one that is not deleted has the name, or another sandbox its sandbox's
+   */
+  insert(record: SessionRecord, sandbox: SandboxRecord, options?: Telling): Promise<void>
+  get(id: string): Promise<SessionRecord | null>
+  /** The one that is not deleted with this name. */
+  findByName(name: string): Promise<SessionRecord | null>
+  findByIdempotencyKey(key: string): Promise<SessionRecord | null>
+  /** With what its sandbox is now. */
+  list(
+    query: SessionQuery,
+  ): Promise<{ items: { session: SessionRecord; sandbox: SandboxRecord | null }[]; total: number }>
+  /** @throws SandboxError `session_not_found` */
+  update(id: string, change: Partial<Pick<SessionRecord, 'deletedAt' | 'updatedAt'>>): Promise<SessionRecord>
+}
+
+export interface SessionQuery {
+  /** What follows from the session and its sandbox: see `sessionStatus` in core/session-status.ts. */
+  status?: 'recorded' | 'active' | 'paused' | 'deleted'
+  /** Without a status: deleted ones, too. */
+  all?: boolean
+  name?: string
+  projectId?: string
+  orgId?: string
+  metadata?: Record<string, string>
+  sort: 'name' | 'created' | 'updated'
+  direction: 'asc' | 'desc'
+  limit: number
+  offset: number
+}
+
+export interface LayerStore {
+  /** @throws SandboxError `conflict` when there is one of this digest. */
+  insert(record: LayerRecord): Promise<void>
+  /** Also notes that it was used. */
+  find(digest: string, usedAt: number): Promise<LayerRecord | null>
+  list(): Promise<LayerRecord[]>
+  remove(digest: string): Promise<void>
 }

@@ -1,5 +1,7 @@
 import { mkdir, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { SandboxError } from '@caisson/protocol/errors'
+import type { Layers, WantedRoot } from './layers.ts'
 
 /** Where every root lies, beneath the data directory. */
 export const ROOTS = 'sandboxes'
@@ -11,6 +13,27 @@ export const ROOTS = 'sandboxes'
 export function rootDirectory(id: string): string {
   if (!/^[a-z0-9_]{1,64}$/.test(id)) throw new RangeError(`"${id}" is not a sandbox id`)
   return join(ROOTS, id)
+}
+
+/** What lies beneath a root of its own writes, topmost first; none without an image and layers. */
+export function lowersOf({ image, layers }: Pick<WantedRoot, 'image' | 'layers'>): string[] {
+  const saves = [...layers, ...(image?.layers ?? [])].map((save) => `saves/${save}`)
+  return image === null ? saves : [...saves, image.rootfs]
+}
+
+/** @throws SandboxError `not_supported` for what this storage cannot give a root */
+export function refuseUnable(
+  { name, quota, saves }: Pick<Layers, 'name' | 'quota' | 'saves'>,
+  wanted: WantedRoot,
+): void {
+  const needsSaves = wanted.from !== null || lowersOf(wanted).some((lower) => lower.startsWith('saves/'))
+  if (saves === undefined && needsSaves)
+    throw unable('a sandbox on saved files', `the ${name} storage keeps none`)
+  if (!quota && wanted.diskBytes !== null) throw unable('a limit of disk', `the ${name} storage has no quota`)
+}
+
+function unable(what: string, reason: string): SandboxError {
+  return new SandboxError('not_supported', { what, reason })
 }
 
 export async function openRoots(dataDir: string): Promise<void> {

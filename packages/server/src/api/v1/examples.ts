@@ -1,5 +1,6 @@
 import type { OperationName, operations } from '@caisson/protocol/operations'
 import type { z } from 'zod'
+import { stateExamples } from './state-examples.ts'
 
 type Table = typeof operations
 type Has<N extends OperationName, K extends string, S> = Table[N] extends {
@@ -57,17 +58,27 @@ const sandbox = {
   metadata: { team: 'research' },
   resources: {
     asked: { memory: '1Gi' },
-    granted: { memoryBytes: 1_073_741_824, cpuMillis: 2000, pids: 1024, diskBytes: null },
+    granted: { memoryBytes: 1_073_741_824, cpuMillis: 2000, pids: 1024, diskBytes: 10_737_418_240 },
   },
   isolation: {
     driver: 'oci',
-    storage: 'overlay',
+    storage: 'btrfs',
     description: 'Linux namespaces, seccomp and cgroups (crun)',
   },
   network,
   ports: [port],
   idleTimeoutMs: 600_000,
   expiresAt: null,
+  onTimeout: 'kill' as const,
+  pauseDepth: 'memory' as const,
+  pausedTimeoutMs: null,
+  resumeOnRequest: false,
+  pause: null,
+  snapshotId: null,
+  forkedFrom: null,
+  sessionId: null,
+  dependencies: [],
+  packages: [],
   projectId: null,
   orgId: null,
   executionCount: 1,
@@ -95,6 +106,7 @@ const running = {
   signal: null,
   message: null,
   oomKills: 0,
+  autoResumed: false,
   outputBytes: 0,
   outputStart: 0,
   outputTruncated: false,
@@ -144,6 +156,7 @@ const token = 'eyJzIjoic2J4XzNrcTdjIn0.k5vJ0c'
 const key = { id: 'key_5d8h2m', name: 'ci', scopes: ['exec' as const], createdAt: at, expiresAt: null }
 
 export const examples: Examples = {
+  ...stateExamples(sandbox),
   createSandbox: {
     body: {
       name: 'notebook',
@@ -233,6 +246,8 @@ export const examples: Examples = {
       pids: 3,
       pidsLimit: 1024,
       oomKills: 0,
+      diskBytes: 4_194_304,
+      diskLimitBytes: 10_737_418_240,
       sampledAt: at,
     },
   },
@@ -245,6 +260,7 @@ export const examples: Examples = {
       running: 1,
       idle: 2,
       creating: 0,
+      paused: 0,
       totalExecutions: 128,
       totalCpuTimeMs: 90_000,
       totalMemoryByteSec: 4_500_000_000,
@@ -381,28 +397,12 @@ export const examples: Examples = {
   removeFile: { params: { id }, query: { path: 'data', recursive: 'true' } },
   changeMode: { params: { id }, body: { path: 'notes.txt', mode: 0o600 } },
   changeOwner: { params: { id }, body: { path: 'notes.txt', uid: 1000, gid: 1000 } },
-  listRuntimes: {
-    output: {
-      runtimes: [
-        {
-          id: 'base:latest',
-          name: 'Base',
-          description: 'Debian with the usual tools, Python and a C compiler.',
-          icon: null,
-          color: null,
-          url: null,
-          tags: ['debian', 'python'],
-          requirements: { memory: '64Mi', cpu: null, disk: null },
-          built: true,
-        },
-      ],
-    },
-  },
   getServer: {
     output: {
       version: '0.1.0',
       driver: 'oci',
-      storage: 'overlay',
+      storage: 'btrfs',
+      memoryPause: 'disk',
       isolation: sandbox.isolation.description,
       dataDir: '/var/lib/caisson',
       pid: 4711,
@@ -422,7 +422,7 @@ export const examples: Examples = {
     output: {
       ok: true,
       driver: 'oci',
-      storage: 'overlay',
+      storage: 'btrfs',
       isolation: sandbox.isolation.description,
       checks: [
         {

@@ -4,6 +4,7 @@ import { done, type Handlers, once } from './call.ts'
 import { executionHandlers } from './execution-handlers.ts'
 import { fileHandlers } from './file-handlers.ts'
 import { networkHandlers } from './network-handlers.ts'
+import { stateHandlers } from './state-handlers.ts'
 
 export interface HandlerOptions {
   useCases: UseCases
@@ -17,6 +18,7 @@ export function createHandlers({ useCases, doctor, stop }: HandlerOptions): Hand
     ...executionHandlers(useCases),
     ...fileHandlers(useCases),
     ...networkHandlers(useCases),
+    ...stateHandlers(useCases),
     createSandbox: async ({ body, idempotencyKey, signal }) => {
       // A client that repeats its key will ask again for what it has missed; for others nobody would know the id.
       const leaving = idempotencyKey === undefined ? signal : undefined
@@ -34,7 +36,6 @@ export function createHandlers({ useCases, doctor, stop }: HandlerOptions): Hand
     listEvents: async ({ params, query }) => ({ json: await useCases.listEvents(params.id, query) }),
     getUsage: async ({ params }) => ({ json: await useCases.getUsage(params.id) }),
     getStats: async ({ query }) => ({ json: await useCases.getStats(query) }),
-    listRuntimes: async () => ({ json: { runtimes: await useCases.listRuntimes() } }),
     getServer: async () => ({ json: await useCases.getServer() }),
     doctor: async () => ({ json: await doctor() }),
     stopServer: async () => {

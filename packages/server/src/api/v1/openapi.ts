@@ -60,17 +60,20 @@ const ERROR_SCHEMA: Json = {
   },
 }
 
+/** Operations without a key. */
+const ADMISSION: Partial<Record<Operation['scope'], string>> = {
+  signature: 'Needs no key: the link itself is signed.',
+  public: 'Needs no key.',
+}
+
 function toOperation(name: OperationName, operation: Operation, schemas: Record<string, Json>): Json {
   const example = examples[name] as Example
   const body = requestBody(operation, example, schemas)
   return {
     operationId: name,
     summary: operation.summary,
-    description:
-      operation.scope === 'signature'
-        ? 'Needs no key: the link itself is signed.'
-        : `Needs the scope \`${operation.scope}\`.`,
-    ...(operation.scope === 'signature' && { security: [] }),
+    description: ADMISSION[operation.scope] ?? `Needs the scope \`${operation.scope}\`.`,
+    ...(ADMISSION[operation.scope] !== undefined && { security: [] }),
     'x-scope': operation.scope,
     parameters: [
       ...parameters('path', operation.params, example.params, schemas),

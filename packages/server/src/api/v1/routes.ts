@@ -4,6 +4,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Stage } from '../../core/plan.ts'
 import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
+import { type Noted, noting } from '../../sandboxes/pausing/noted.ts'
 import type { Output } from '../../sandboxes/use-cases.ts'
 import type { Access } from '../access.ts'
 import { invalid } from '../errors.ts'
@@ -61,9 +62,10 @@ function addRoute(
     url: path.replaceAll(/\{(\w+)\}/g, ':$1'),
     bodyLimit: CARRIES_FILES.has(name) ? FILES_LIMIT : JSON_LIMIT,
     config: { name },
-    // Who may use a signed path is told by its signature, which the use case checks.
+    // Who may use a signed path is told by its signature, and what is public by its record: the use case checks.
     onRequest: async ({ raw }) => {
-      if (operation.scope !== 'signature') await options.access.authorise(raw, operation.scope)
+      const { scope } = operation
+      if (scope !== 'signature' && scope !== 'public') await options.access.authorise(raw, scope)
     },
     handler: (request, reply) => answer(name, operation, options, request, reply),
   })
@@ -87,9 +89,19 @@ async function answer(
     signal: leaving(reply),
   }
   const began = performance.now()
-  const result = await handler(call as Call<RequestName>)
+  const result = await tellResumed(reply, () => handler(call as Call<RequestName>))
   observe(name, options.metrics, (performance.now() - began) / 1000)
   return send(operation, options, result, request, reply, call.signal)
+}
+
+/** Whatever becomes of a request that has resumed a sandbox, its answer says so. */
+async function tellResumed<T>(reply: FastifyReply, work: () => Promise<T>): Promise<T> {
+  const noted: Noted = { resumed: false }
+  try {
+    return await noting(noted, work)
+  } finally {
+    if (noted.resumed) reply.header('caisson-auto-resumed', 'true')
+  }
 }
 
 /** Parses strictly: what an operation does not take is refused, never ignored. */

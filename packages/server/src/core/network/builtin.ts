@@ -33,6 +33,22 @@ export function openable(permit: readonly Range[]): Range[] {
   return merge4and6([...exactly, ...wider]).flatMap((range) => intersect(range, ALL_RESERVED))
 }
 
+/** Kinds of addresses that nobody vouches for: they mean something of the host itself, or of the cloud under it. */
+const NEVER_VOUCHED: readonly string[] = [
+  'address of this network',
+  'unspecified address',
+  'loopback address',
+  'link-local address',
+  'multicast address',
+  'metadata service',
+]
+
+/** Whether an address is reserved, and the operator's word for it could open it all the same. */
+export function canVouch(address: Address): boolean {
+  const why = whyReserved(address)
+  return why !== null && !NEVER_VOUCHED.includes(why)
+}
+
 /** Whether no address of the range is public. */
 export function isReserved(range: Range): boolean {
   return subtract(range, ALL_RESERVED).length === 0

@@ -55,8 +55,9 @@ export function parseNetwork(
 /** The rules as the API shows them. */
 export function showNetwork(record: NetworkRecord | null): Network {
   if (record === null) return { ...NOTHING, allow: [], deny: [] }
+  const { vouched: _, ...shown } = record
   const plain = record.default === 'allow' && record.allow.length + record.deny.length === 0 && !record.learn
-  return { mode: plain ? 'public' : 'rules', ...record }
+  return { mode: plain ? 'public' : 'rules', ...shown }
 }
 
 /**

@@ -9,6 +9,11 @@ export interface NetworkRecord {
   uploadBytesPerSecond: number | null
   downloadBytesPerSecond: number | null
   connections: number | null
+  /**
+   * Reserved addresses of what the operator's own configuration names, such as a mirror: names may lead there. Only
+   * for sandboxes that build; never from a request.
+   */
+  vouched?: string[]
 }
 
 /** First and last address of a range, both included; 4 or 16 bytes. */

@@ -91,7 +91,7 @@ export class LocalDriver implements Driver {
     return run.ids().map((id) => {
       const agent = run.find(id)
       if (agent !== null && !this.#children.has(id)) this.#adopt(id, agent)
-      return { id, running: agent !== null }
+      return { id, running: agent !== null, frozen: false }
     })
   }
 

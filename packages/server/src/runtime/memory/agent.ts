@@ -26,17 +26,19 @@ import { findUser, USERS } from './users.ts'
  */
 export class MemoryAgent implements Wire {
   readonly #nonce = randomBytes(16)
-  readonly #tree = new MemoryTree()
-  readonly #files: Files = { tree: this.#tree, uploads: new Map(), ports: new Map() }
+  readonly #tree: MemoryTree
+  readonly #files: Files
   readonly #executions = new Map<string, MemoryExecution>()
   readonly #byStream = new Map<number, MemoryExecution>()
   readonly #transfers = new Map<number, Transfer>()
   #channel: Duplex | null = null
   #lastPid = 1
+  /** While it is frozen: resolves when it is not. */
+  #frozen: PromiseWithResolvers<void> | null = null
 
-  constructor() {
-    for (const { home, uid } of USERS) this.#tree.mkdir(home, 0o755, uid, true)
-    this.#tree.mkdir('/tmp', 0o1777, 0, false)
+  constructor(tree = newTree()) {
+    this.#tree = tree
+    this.#files = { tree, uploads: new Map(), ports: new Map() }
   }
 
   /** Programs that run now. */
@@ -62,6 +64,27 @@ export class MemoryAgent implements Wire {
       encodeFrame(FrameType.HELLO, 0, hello.strings(Field.EXECUTION, this.#executions.keys()).encode()),
     )
     return host
+  }
+
+  get frozen(): boolean {
+    return this.#frozen !== null
+  }
+
+  /** No program goes on and nothing is answered until `thaw`. */
+  freeze(): void {
+    this.#frozen ??= Promise.withResolvers()
+    this.#channel?.pause()
+  }
+
+  thaw(): void {
+    this.#frozen?.resolve()
+    this.#frozen = null
+    this.#channel?.resume()
+  }
+
+  /** Another one with the same files, in which nothing runs. */
+  copy(): MemoryAgent {
+    return new MemoryAgent(this.#tree.copy())
   }
 
   disconnect(): void {
@@ -171,6 +194,7 @@ export class MemoryAgent implements Wire {
       cwd,
       readFile: (path) => this.#readFile(absolute(path, cwd)),
       ports: this.#files.ports,
+      thawed: async () => this.#frozen?.promise,
     })
   }
 
@@ -244,6 +268,14 @@ export class MemoryAgent implements Wire {
     if (node.type !== 'file') throw new Errno('EISDIR', path)
     return node.data
   }
+}
+
+/** What every sandbox begins with. */
+function newTree(): MemoryTree {
+  const tree = new MemoryTree()
+  for (const { home, uid } of USERS) tree.mkdir(home, 0o755, uid, true)
+  tree.mkdir('/tmp', 0o1777, 0, false)
+  return tree
 }
 
 function environment(request: Fields, home: string, user: string): Map<string, string> {

@@ -8,6 +8,12 @@ export interface Wire {
   send(frame: Uint8Array, bytes?: Uint8Array): void
 }
 
+/** What a program runs in. */
+type Surroundings = Pick<ProgramIo, 'env' | 'cwd' | 'readFile' | 'ports'> & {
+  /** Resolves when the sandbox is not frozen. */
+  thawed(): Promise<void>
+}
+
 /** Thrown into a program that was killed. */
 class Killed extends Error {}
 
@@ -47,12 +53,19 @@ export class MemoryExecution {
     return this.#exit === null
   }
 
-  run(program: Program, args: string[], world: Pick<ProgramIo, 'env' | 'cwd' | 'readFile' | 'ports'>): void {
+  run(program: Program, args: string[], world: Surroundings): void {
+    const { thawed } = world
     const io: ProgramIo = {
       ...world,
-      write: (data, stream = 'stdout') => this.#write(data, stream === 'stderr' ? Flag.STDERR : 0),
+      write: async (data, stream = 'stdout') => {
+        await this.#unlessKilled(thawed())
+        await this.#write(data, stream === 'stderr' ? Flag.STDERR : 0)
+      },
       read: () => this.#read(),
-      sleep: (milliseconds) => this.#sleep(milliseconds),
+      sleep: async (milliseconds) => {
+        await this.#sleep(milliseconds)
+        await this.#unlessKilled(thawed())
+      },
       ignore: (signals) => {
         for (const name of signals) this.#ignored.add(numberOf(name))
       },

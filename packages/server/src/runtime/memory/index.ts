@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { SandboxPlan, Stage } from '../../core/plan.ts'
-import type { Driver, Ended, Found, Usage } from '../driver.ts'
+import type { Driver, Ended, Found, MemoryHand, Usage } from '../driver.ts'
 import { MemoryAgent } from './agent.ts'
 
 interface MemorySandbox {
@@ -15,6 +15,8 @@ interface MemorySandbox {
  */
 export class MemoryHost {
   readonly sandboxes = new Map<string, MemorySandbox>()
+  /** What a start from a dump goes on with: of a sandbox that it ended the agent with all that ran, else one with its files alone. */
+  readonly dumps = new Map<string, () => MemoryAgent>()
   readonly #listeners = new Set<(ended: Ended) => void>()
 
   onEnded(listener: (ended: Ended) => void): () => void {
@@ -45,11 +47,13 @@ export class MemoryDriver implements Driver {
   readonly defaultUser = 'agent'
   readonly roots = ['directory'] as const
   readonly limits = [] as const
+  readonly memory: MemoryHand
   readonly #host: MemoryHost
   readonly #undo = new Set<() => void>()
 
   constructor(host: MemoryHost = new MemoryHost()) {
     this.#host = host
+    this.memory = new MemoryOfHost(host)
   }
 
   async open(): Promise<void> {}
@@ -58,7 +62,10 @@ export class MemoryDriver implements Driver {
     signal?.throwIfAborted()
     if (this.#host.sandboxes.has(plan.id)) throw new Error(`sandbox ${plan.id} exists already`)
     const began = performance.now()
-    this.#host.sandboxes.set(plan.id, { agent: new MemoryAgent(), oomKills: 0 })
+    const agent = plan.dump === undefined ? new MemoryAgent() : this.#host.dumps.get(plan.dump)?.()
+    if (agent === undefined) throw new Error(`there is no dump ${plan.dump}`)
+    agent.thaw()
+    this.#host.sandboxes.set(plan.id, { agent, oomKills: 0 })
     return [{ name: 'agent', ms: performance.now() - began }]
   }
 
@@ -67,6 +74,7 @@ export class MemoryDriver implements Driver {
     const sandbox = this.#host.sandboxes.get(id)
     if (sandbox === undefined)
       throw new SandboxError('agent_lost', { sandbox: id, reason: 'it does not run' })
+    if (sandbox.agent.frozen) throw new SandboxError('agent_lost', { sandbox: id, reason: 'it is frozen' })
     return sandbox.agent.connect()
   }
 
@@ -75,7 +83,7 @@ export class MemoryDriver implements Driver {
   }
 
   async list(): Promise<Found[]> {
-    return [...this.#host.sandboxes.keys()].map((id) => ({ id, running: true }))
+    return [...this.#host.sandboxes].map(([id, { agent }]) => ({ id, running: true, frozen: agent.frozen }))
   }
 
   onEnded(listener: (ended: Ended) => void): () => void {
@@ -97,5 +105,47 @@ export class MemoryDriver implements Driver {
     if (sandbox === undefined) return null
     const { agent, oomKills } = sandbox
     return { memoryBytes: 0, cpuUsec: 0, pids: 1 + agent.running, oomKills }
+  }
+}
+
+class MemoryOfHost implements MemoryHand {
+  readonly noDumps = null
+  readonly #host: MemoryHost
+
+  constructor(host: MemoryHost) {
+    this.#host = host
+  }
+
+  async freeze(id: string): Promise<void> {
+    this.#agent(id).freeze()
+  }
+
+  async thaw(id: string): Promise<void> {
+    this.#host.sandboxes.get(id)?.agent.thaw()
+  }
+
+  async dump(id: string, dump: string, end: boolean): Promise<{ bytes: number }> {
+    const agent = this.#agent(id)
+    if (!agent.frozen) throw new Error(`sandbox ${id} is not frozen`)
+    if (this.#host.dumps.has(dump)) throw new Error(`the dump ${dump} exists already`)
+    const then = agent.copy()
+    this.#host.dumps.set(dump, end ? () => agent : () => then.copy())
+    // Nobody is told of an end: its processes are kept.
+    if (end && this.#host.sandboxes.delete(id)) agent.disconnect()
+    return { bytes: 0 }
+  }
+
+  async removeDump(dump: string): Promise<void> {
+    this.#host.dumps.delete(dump)
+  }
+
+  async listDumps(): Promise<string[]> {
+    return [...this.#host.dumps.keys()]
+  }
+
+  #agent(id: string): MemoryAgent {
+    const sandbox = this.#host.sandboxes.get(id)
+    if (sandbox === undefined) throw new Error(`sandbox ${id} does not run`)
+    return sandbox.agent
   }
 }

@@ -22,8 +22,16 @@ const MAX_LINKS = 40
 
 /** Files, directories and symbolic links in memory. Modes and owners are recorded and never checked. */
 export class MemoryTree {
-  readonly #root = newDirectory(0o755, 0)
+  readonly #root: MemoryDirectory
   readonly #listeners = new Set<(change: TreeChange) => void>()
+
+  constructor(root = newDirectory(0o755, 0)) {
+    this.#root = root
+  }
+
+  copy(): MemoryTree {
+    return new MemoryTree(structuredClone(this.#root))
+  }
 
   /** @returns the undo. */
   onChange(listener: (change: TreeChange) => void): () => void {

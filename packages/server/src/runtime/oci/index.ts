@@ -11,6 +11,7 @@ import {
 } from '../../launcher/client.ts'
 import { connectAgent } from '../agent-socket.ts'
 import type { Driver, Ended, Found, Usage } from '../driver.ts'
+import { memoryOf, type OciMemory } from './memory.ts'
 import { OciNetwork } from './network.ts'
 import { toLaunchPlan } from './plan.ts'
 import { requireGoodCrun } from './probe.ts'
@@ -29,9 +30,11 @@ export class OciDriver implements Driver {
   readonly isolation =
     'Linux container (crun): user, pid, mount, network, ipc, uts and cgroup namespaces, seccomp, no capability of the host; the kernel is shared'
   readonly defaultUser = 'agent'
-  readonly roots: readonly RootPlan['kind'][] = ['overlay', 'directory']
+  readonly roots: readonly RootPlan['kind'][] = ['overlay', 'directory', 'pool']
   readonly limits: readonly (keyof Limits)[] = ['memoryBytes', 'cpuMillis', 'pids']
   readonly network: OciNetwork
+  /** Known once it is open. */
+  memory?: OciMemory
   #launcher: Launcher
   #dataDir: string
   #crun: string
@@ -48,6 +51,8 @@ export class OciDriver implements Driver {
     await requireGoodCrun(this.#crun, signal)
     await this.#launcher.open(signal)
     this.#hierarchies = await this.#launcher.hierarchies(signal)
+    const memory = await memoryOf(this.#launcher, signal)
+    if (memory !== undefined) this.memory = memory
   }
 
   async start(plan: SandboxPlan, signal?: AbortSignal): Promise<Stage[]> {
@@ -78,7 +83,9 @@ export class OciDriver implements Driver {
 
   async list(signal?: AbortSignal): Promise<Found[]> {
     const sandboxes = await this.#launcher.list(signal)
-    return sandboxes.map(({ id, state }) => ({ id, running: state === 'running' || state === 'starting' }))
+    return sandboxes.map(({ id, state, frozen }) => {
+      return { id, running: state === 'running' || state === 'starting', frozen }
+    })
   }
 
   onEnded(listener: (ended: Ended) => void): () => void {

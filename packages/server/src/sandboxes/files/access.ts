@@ -1,8 +1,8 @@
 import type { GuestFiles } from '../../guest/guest.ts'
+import { findLive } from '../awake.ts'
 import { ask } from '../connection.ts'
 import type { Context } from '../context.ts'
 import type { Live } from '../live.ts'
-import { findLive } from '../lookup.ts'
 
 /** Who does a file operation: the user that was asked for, or the driver's own. */
 export function asUser(context: Context, user: string | undefined): { user?: string } {
@@ -57,7 +57,7 @@ export async function open<T extends { data: AsyncIterable<Uint8Array> }>(
 }
 
 async function begin(context: Context, id: string): Promise<{ live: Live; end: () => void }> {
-  const live = await findLive(context, id)
+  const live = await findLive(context, id, 'file')
   const done = live.begin(Date.now())
   const end = () => {
     done()

@@ -1,7 +1,7 @@
 import { parseDuration } from '../../core/duration.ts'
 import { invalid } from '../../core/invalid.ts'
 import type { Context } from '../context.ts'
-import { findLive } from '../lookup.ts'
+import { findLiving } from '../lookup.ts'
 import type { UseCases } from '../use-cases.ts'
 import { asUser } from './access.ts'
 import { readFile, writeFile } from './contents.ts'
@@ -15,7 +15,7 @@ export async function signFile(
   context: Context,
   ...[id, { path, user, operation, ttl }]: Parameters<UseCases['signFile']>
 ): ReturnType<UseCases['signFile']> {
-  const { record } = await findLive(context, id)
+  const record = await findLiving(context, id)
   const lifetime = parseDuration(ttl ?? DEFAULT_TTL, 'ttl')
   if (lifetime === 0 || lifetime > MAX_TTL_MS) throw invalid('ttl', 'must be more than 0 and at most 7d')
   const expiresAt = Date.now() + lifetime

@@ -1,9 +1,10 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { FileChange } from '@caisson/protocol/resources'
+import { findLive } from '../awake.ts'
 import { ask } from '../connection.ts'
 import type { Context } from '../context.ts'
 import type { Live } from '../live.ts'
-import { findLive } from '../lookup.ts'
+import { findLiving } from '../lookup.ts'
 import type { UseCases } from '../use-cases.ts'
 import { asUser } from './access.ts'
 
@@ -16,7 +17,7 @@ export async function watchFiles(
   context: Context,
   ...[id, { path, user, recursive }, signal]: Parameters<UseCases['watchFiles']>
 ): ReturnType<UseCases['watchFiles']> {
-  const live = await findLive(context, id)
+  const live = await findLive(context, id, 'file')
   const options = { ...asUser(context, user), recursive }
   const left = new AbortController()
   const either = signal === undefined ? left.signal : AbortSignal.any([signal, left.signal])
@@ -39,7 +40,9 @@ async function* changes(
         return
       } catch (error) {
         if (left.signal.aborted || !SandboxError.is(error, 'agent_lost')) throw error
-        await findLive(context, live.id)
+        // Looking on does not resume a sandbox: it ends with the pause.
+        const { state } = await findLiving(context, live.id)
+        if (state !== 'ready') throw error
         watched = await again()
         yield OVERFLOW
       }

@@ -89,9 +89,12 @@ function limits({ config }: Context, rules: NetworkRecord): PlugLimits {
 }
 
 /** Lets the next server know what the kernel has. Where it does not, it tells the kernel anew. */
-export async function rememberDigest({ store }: Context, live: Live, rulesDigest: string): Promise<void> {
+export async function rememberDigest(context: Context, live: Live, rulesDigest: string): Promise<void> {
   if (live.record.rulesDigest === rulesDigest) return
-  live.renew(await store.sandboxes.update(live.id, { rulesDigest }, { durability: 'process' }))
+  const { id } = live
+  const stored = await context.store.sandboxes.update(id, { rulesDigest }, { durability: 'process' })
+  live.renew(stored)
+  if (context.paused.has(id)) context.paused.set(id, stored)
 }
 
 /** Takes the interface of a running sandbox away, and with it every connection. */

@@ -52,7 +52,8 @@ export class SandboxNetworks {
 
   /** The compiled rules of a sandbox, by what this server and host say of private addresses. */
   compile(rules: NetworkRecord): Policy {
-    return compilePolicy(rules, { permit: this.#permit, host: this.router.host })
+    const permit = [...this.#permit, ...permitRanges(rules.vouched ?? [])]
+    return compilePolicy(rules, { permit, host: this.router.host })
   }
 
   /**

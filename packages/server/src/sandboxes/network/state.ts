@@ -4,6 +4,7 @@ import { showNetwork } from '../../core/network/rules.ts'
 import type { DestinationRecord, EventRecord } from '../../core/records.ts'
 import type { Context } from '../context.ts'
 import { findSandbox } from '../lookup.ts'
+import { presentLive } from '../pausing/kept.ts'
 import type { UseCases } from '../use-cases.ts'
 import { LOG_TYPES, MAX_DESTINATIONS } from './ledger.ts'
 import { addressesOf } from './subjects.ts'
@@ -13,7 +14,7 @@ import { trafficOf } from './traffic.ts'
 export async function getNetwork(context: Context, id: string): Promise<NetworkState> {
   const { networks, store } = context
   const record = await findSandbox(context, id)
-  const live = context.live.get(record.id)
+  const live = presentLive(context, record.id)
   await networks?.ledger.flush(record.id)
   const all = { sandboxId: record.id, limit: MAX_DESTINATIONS, offset: 0 }
   const traffic = live === undefined ? record.trafficBefore : await trafficOf(context, live)

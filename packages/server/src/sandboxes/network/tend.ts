@@ -95,7 +95,7 @@ async function mend(
 /** A new interface has no rules and counts from nothing. What was stored of the last one is all that is known of it. */
 async function forgetInterface({ store }: Context, live: Live): Promise<void> {
   const { egressBytes } = await store.usage.ofSandbox(live.id)
-  const { up, down } = live.record.trafficBefore
-  const change = { rulesDigest: null, trafficBefore: { up: Math.max(up, egressBytes), down } }
+  const { up, ...rest } = live.record.trafficBefore
+  const change = { rulesDigest: null, trafficBefore: { ...rest, up: Math.max(up, egressBytes) } }
   live.renew(await store.sandboxes.update(live.id, change, { durability: 'process' }))
 }

@@ -1,4 +1,5 @@
 import type { Plugged } from '../../core/network/types.ts'
+import type { SandboxRecord } from '../../core/records.ts'
 import type { Context } from '../context.ts'
 import type { Live } from '../live.ts'
 
@@ -19,13 +20,14 @@ export async function readTraffic(context: Context, id?: string): Promise<Traffi
  * Bytes that a sandbox has sent and received so far, over all its interfaces. The kernel counts from the time when the
  * present one was made.
  */
-export function sumTraffic(live: Live, traffic: TrafficMap): { up: number; down: number } {
+export function sumTraffic(live: Live, traffic: TrafficMap): SandboxRecord['trafficBefore'] {
   const { network, trafficBefore } = live.record
   const now = network === null ? undefined : traffic.get(live.id)
-  return { up: trafficBefore.up + (now?.up ?? 0), down: trafficBefore.down + (now?.down ?? 0) }
+  const { up, down } = trafficBefore
+  return { ...trafficBefore, up: up + (now?.up ?? 0), down: down + (now?.down ?? 0) }
 }
 
-export async function trafficOf(context: Context, live: Live): Promise<{ up: number; down: number }> {
+export async function trafficOf(context: Context, live: Live): Promise<SandboxRecord['trafficBefore']> {
   if (live.record.network === null) return live.record.trafficBefore
   return sumTraffic(live, await readTraffic(context, live.id))
 }

@@ -1,9 +1,14 @@
+import type { SandboxRecord } from '../../core/records.ts'
 import type { Store } from '../store.ts'
+import { MemoryCheckpoints } from './checkpoints.ts'
 import { MemoryDestinations } from './destinations.ts'
 import { MemoryEvents } from './events.ts'
 import { MemoryExecutions } from './executions.ts'
 import { MemoryKeys } from './keys.ts'
+import { MemoryLayers } from './layers.ts'
 import { MemorySandboxes } from './sandboxes.ts'
+import { MemorySessions } from './sessions.ts'
+import { MemorySnapshots } from './snapshots.ts'
 import { MemorySshKeys } from './ssh-keys.ts'
 import { MemoryUsage } from './usage.ts'
 
@@ -13,10 +18,21 @@ export function createMemoryStore(): Store {
   const sandboxes = new MemorySandboxes(events)
   const executions = new MemoryExecutions(sandboxes, events)
   const destinations = new MemoryDestinations()
+  const checkpoints = new MemoryCheckpoints(sandboxes, events)
+  const snapshots = new MemorySnapshots(events)
+  const sessions = new MemorySessions(sandboxes)
+  const layers = new MemoryLayers()
   sandboxes.onPurged = (id) => {
     destinations.forget(id)
+    checkpoints.forget(id)
+    sessions.forget(id)
     return executions.forget(id)
   }
+  const saves = () => [
+    ...layers.all().map(({ save }) => save),
+    ...[...snapshots.all(), ...sandboxes.live().flatMap(({ id }) => checkpoints.of(id))].flatMap(savesOf),
+    ...sandboxes.live().flatMap(savesOfSandbox),
+  ]
   return {
     sandboxes,
     executions,
@@ -25,6 +41,19 @@ export function createMemoryStore(): Store {
     destinations,
     keys: new MemoryKeys(),
     sshKeys: new MemorySshKeys(),
+    checkpoints,
+    snapshots,
+    sessions,
+    layers,
+    namedSaves: async () => new Set(saves()),
     close: async () => {},
   }
+}
+
+function savesOf({ save, layers }: { save: string; layers: string[] }): string[] {
+  return [save, ...layers]
+}
+
+function savesOfSandbox({ base, layers, restoring }: SandboxRecord): string[] {
+  return [...layers, ...(base === null ? [] : [base]), ...(restoring === null ? [] : savesOf(restoring))]
 }

@@ -4,10 +4,9 @@ import type { SandboxRecord, SandboxState } from '../../core/records.ts'
 import { changeable } from '../change.ts'
 import type { SandboxQuery, SandboxStore, Telling } from '../store.ts'
 import type { MemoryEvents } from './events.ts'
+import { hasPairs, paged, type SortKey } from './sorting.ts'
 
-type Key = string | number | null
-
-const SORT: Record<SandboxQuery['sort'], (record: SandboxRecord) => Key> = {
+const SORT: Record<SandboxQuery['sort'], (record: SandboxRecord) => SortKey> = {
   name: (record) => record.name,
   created: (record) => record.createdAt,
   updated: (record) => record.updatedAt,
@@ -15,6 +14,8 @@ const SORT: Record<SandboxQuery['sort'], (record: SandboxRecord) => Key> = {
   mode: (record) => record.mode,
   execution_count: (record) => record.executionCount,
 }
+
+const FILTERS = ['name', 'mode', 'projectId', 'orgId', 'snapshotId', 'sessionId'] as const
 
 /** Records are copied in and out, so that nobody changes one but through the store. */
 export class MemorySandboxes implements SandboxStore {
@@ -49,14 +50,7 @@ export class MemorySandboxes implements SandboxStore {
 
   async list(query: SandboxQuery): Promise<{ items: SandboxRecord[]; total: number }> {
     const matching = [...this.#records.values()].filter((record) => matches(record, query))
-    const key = SORT[query.sort]
-    const sign = query.direction === 'asc' ? 1 : -1
-    // toSorted is stable: what is equal stays in the order of insertion, or its reverse.
-    const sorted = (sign === 1 ? matching : matching.reverse()).toSorted((a, b) =>
-      compare(key(a), key(b), sign),
-    )
-    const items = sorted.slice(query.offset, query.offset + query.limit)
-    return { items: structuredClone(items), total: matching.length }
+    return paged(matching, SORT[query.sort], query)
   }
 
   async update(
@@ -99,6 +93,21 @@ export class MemorySandboxes implements SandboxStore {
     record.lastActiveAt = Math.max(record.lastActiveAt, time)
   }
 
+  /** @throws SandboxError `sandbox_not_found` */
+  assertKnown(id: string): void {
+    if (!this.#records.has(id)) throw new SandboxError('sandbox_not_found', { sandbox: id })
+  }
+
+  /** The record itself. */
+  known(id: string): SandboxRecord | null {
+    return this.#records.get(id) ?? null
+  }
+
+  /** The records of those that have not ended, themselves. */
+  live(): SandboxRecord[] {
+    return [...this.#records.values()].filter(({ state }) => !isFinal(state))
+  }
+
   #find(is: (record: SandboxRecord) => boolean): SandboxRecord | null {
     return structuredClone([...this.#records.values()].find(is) ?? null)
   }
@@ -122,22 +131,14 @@ function assertNoClash(record: SandboxRecord, other: SandboxRecord): void {
 }
 
 function matches(record: SandboxRecord, query: SandboxQuery): boolean {
-  const { busy, metadata = {}, states } = query
-  for (const field of ['name', 'mode', 'projectId', 'orgId'] as const) {
+  const { busy, memory, metadata, states } = query
+  for (const field of FILTERS) {
     if (query[field] !== undefined && query[field] !== record[field]) return false
   }
   if (states !== undefined && !states.includes(record.state)) return false
+  if (memory !== undefined && record.state === 'paused' && !memory.includes(record.pause?.memory ?? 'none'))
+    return false
   if (busy !== undefined && record.state === 'ready' && busy.ids.includes(record.id) !== busy.value)
     return false
-  return Object.entries(metadata).every(
-    ([key, value]) => Object.hasOwn(record.metadata, key) && record.metadata[key] === value,
-  )
-}
-
-/** Null is last in both directions. */
-function compare(a: Key, b: Key, sign: number): number {
-  if (a === b) return 0
-  if (a === null) return 1
-  if (b === null) return -1
-  return a < b ? -sign : sign
+  return hasPairs(record.metadata, metadata)
 }

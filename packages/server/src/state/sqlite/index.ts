@@ -3,14 +3,19 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Durability, Store } from '../store.ts'
+import { SqliteCheckpoints } from './checkpoints.ts'
 import { Connection } from './connection.ts'
 import { SqliteDestinations } from './destinations.ts'
 import { SqliteEvents } from './events.ts'
 import { SqliteExecutions } from './executions.ts'
 import { GroupSync } from './group-sync.ts'
 import { SqliteKeys } from './keys.ts'
+import { SqliteLayers } from './layers.ts'
 import { openChecked } from './open.ts'
 import { SqliteSandboxes } from './sandboxes.ts'
+import { namedSaves } from './saves.ts'
+import { SqliteSessions } from './sessions.ts'
+import { SqliteSnapshots } from './snapshots.ts'
 import { SqliteSshKeys } from './ssh-keys.ts'
 import { SqliteUsage } from './usage.ts'
 
@@ -37,6 +42,11 @@ export async function openSqliteStore(dataDir: string): Promise<Store> {
     destinations: new SqliteDestinations(connection),
     keys: new SqliteKeys(connection, sync),
     sshKeys: new SqliteSshKeys(connection, sync),
+    checkpoints: new SqliteCheckpoints(connection, sync),
+    snapshots: new SqliteSnapshots(connection, sync),
+    sessions: new SqliteSessions(connection, sync),
+    layers: new SqliteLayers(connection),
+    namedSaves: () => namedSaves(connection),
     close: async () => {
       try {
         await group.sync()

@@ -51,18 +51,10 @@ test('a second open finds what the first wrote', async () => {
 test('a database of the first version keeps what it has, and gets what is new', async () => {
   const box = aSandbox()
   const old = anExecution(box.id, { argv: ['make', 'all'], state: 'ended', exitCode: 2 })
-  const { kind: _kind, tag: _tag, pid: _pid, outputKeep: _keep, outputStart: _start, ...first } = old
   alter((database) => {
     database.exec(`${MIGRATIONS[0]}; pragma application_id = ${APPLICATION_ID}; pragma user_version = 1`)
-    const {
-      network: _network,
-      rulesDigest: _digest,
-      ports: _ports,
-      trafficBefore: _traffic,
-      ...sandbox
-    } = sandboxCodec.encode(box)
-    put(database, 'sandboxes', sandbox)
-    put(database, 'executions', executionCodec.encodeSome(first))
+    put(database, 'sandboxes', sandboxCodec.encode(box))
+    put(database, 'executions', executionCodec.encode(old))
   })
   const store = await openSqliteStore(dir)
   expect(await store.sandboxes.get(box.id)).toEqual(box)
@@ -71,9 +63,39 @@ test('a database of the first version keeps what it has, and gets what is new', 
   await store.close()
 })
 
+test('names and uid ranges of the third version stay taken, and are taken by what is paused, too', async () => {
+  const box = aSandbox({ name: 'web', idBase: 131_072, state: 'stopping' })
+  alter((database) => {
+    database.exec(`pragma application_id = ${APPLICATION_ID}; pragma user_version = 3`)
+    for (const step of MIGRATIONS.slice(0, 3)) database.exec(step)
+    put(database, 'sandboxes', sandboxCodec.encode(box))
+  })
+  const store = await openSqliteStore(dir)
+  await expect(store.sandboxes.insert(aSandbox({ name: 'web' }))).rejects.toMatchObject({
+    code: 'name_taken',
+  })
+  await store.sandboxes.update(box.id, { state: 'paused' })
+  await expect(store.sandboxes.insert(aSandbox({ name: 'web' }))).rejects.toMatchObject({
+    code: 'name_taken',
+  })
+  const second = store.sandboxes.insert(aSandbox({ idBase: 131_072 }))
+  await expect(second).rejects.toMatchObject({ code: 'conflict' })
+  await store.close()
+})
+
+/** Of a row only what an older table has columns for. */
 function put(database: DatabaseSync, table: string, row: object): void {
-  const [columns, values] = [Object.keys(row), Object.values(row)]
-  database.prepare(`insert into ${table} (${columns}) values (${columns.map(() => '?')})`).run(...values)
+  const known = new Set(
+    database
+      .prepare(`pragma table_info(${table})`)
+      .all()
+      .map(({ name }) => name),
+  )
+  const fields = Object.entries(row).filter(([column]) => known.has(column))
+  const columns = fields.map(([column]) => column)
+  const marks = columns.map(() => '?')
+  const values = fields.map(([, value]) => value)
+  database.prepare(`insert into ${table} (${columns}) values (${marks})`).run(...values)
 }
 
 test('a database of a newer version is refused and left as it is', async () => {

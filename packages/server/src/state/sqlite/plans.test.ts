@@ -20,6 +20,8 @@ afterAll(async () => {
 const page = { limit: 10, offset: 0, direction: 'desc' } as const
 const of = { ...page, sandboxId: 'sbx_a' }
 
+const webLatest = { name: 'web', tag: 'latest' }
+
 /** The store grows with every execution: what is asked often must not look at all of it. */
 test.each<[string, () => Promise<unknown>, RegExp]>([
   [
@@ -36,6 +38,11 @@ test.each<[string, () => Promise<unknown>, RegExp]>([
   ['events of several types', () => store.events.list({ ...of, type: ['a', 'b'] }), /INDEX events_sandbox /],
   ['destinations', () => store.destinations.list(of), /INDEX destinations_recent /],
   ['the usage of a month', () => store.usage.sum({ start: 0, end: 9, orgId: 'o' }), /PRIMARY KEY \(hour>/],
+  ['a name that is taken', () => store.sandboxes.findByName('web'), /INDEX sandboxes_live_name /],
+  ['checkpoints', () => store.checkpoints.list(of), /INDEX checkpoints_sandbox /],
+  ['a snapshot by name and tag', () => store.snapshots.matching(webLatest), /INDEX snapshots_name_tag /],
+  ['a snapshot by tag', () => store.snapshots.matching({ tag: 'latest' }), /INDEX snapshots_tag /],
+  ['a session by name', () => store.sessions.findByName('web'), /INDEX sessions_name /],
   ['the usage of a sandbox', () => store.usage.ofSandbox('sbx_a'), /INDEX usage_sandbox /],
 ])('%s are found by an index', async (_what, ask, index) => {
   const plans = await plansOf(ask)

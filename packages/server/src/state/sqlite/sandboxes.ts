@@ -7,6 +7,7 @@ import type { Durability, SandboxQuery, SandboxStore, Telling } from '../store.t
 import type { Connection } from './connection.ts'
 import { violated } from './errors.ts'
 import { telling } from './events.ts'
+import { hasPairs } from './metadata.ts'
 import { LIVE, type Schema, sandboxCodec } from './schema.ts'
 
 const { encode, encodeSome, decode } = sandboxCodec
@@ -20,6 +21,8 @@ const SORT = {
   mode: 'mode',
   execution_count: 'executionCount',
 } as const satisfies Record<SandboxQuery['sort'], keyof SandboxRecord>
+
+const FILTERS = ['name', 'mode', 'projectId', 'orgId', 'snapshotId', 'sessionId'] as const
 
 type Purged = Awaited<ReturnType<SandboxStore['purge']>>
 
@@ -136,7 +139,8 @@ export class SqliteSandboxes implements SandboxStore {
     for (const { id } of gone) executions.push(id)
     if (gone.length === PIECE || told.length === PIECE) return true
     // They are few enough for one piece.
-    rows(db.deleteFrom('destinations').where('sandboxId', '=', old.id))
+    for (const table of ['destinations', 'checkpoints', 'sessions'] as const)
+      rows(db.deleteFrom(table).where('sandboxId', '=', old.id))
     rows(db.deleteFrom('sandboxes').where('id', '=', old.id))
     sandboxes.push(old.id)
     return true
@@ -172,14 +176,20 @@ function filter<O>(
   query: SandboxQuery,
 ): SelectQueryBuilder<Schema, 'sandboxes', O> {
   let matching = all
-  for (const field of ['name', 'mode', 'projectId', 'orgId'] as const) {
+  for (const field of FILTERS) {
     const value = query[field]
     if (value !== undefined) matching = matching.where(field, '=', value)
   }
   if (query.states !== undefined) matching = matching.where('state', 'in', query.states)
+  if (query.memory !== undefined) matching = matching.where(keeps(query.memory))
   if (query.busy !== undefined) matching = matching.where(isBusy(query.busy))
-  if (query.metadata !== undefined) matching = matching.where(hasPairs(query.metadata))
+  if (query.metadata !== undefined) matching = matching.where(hasPairs('sandboxes', query.metadata))
   return matching
+}
+
+function keeps(memory: NonNullable<SandboxQuery['memory']>) {
+  const listed = sql`select value from json_each(${JSON.stringify(memory)})`
+  return sql<boolean>`(state <> 'paused' or coalesce(pause ->> '$.memory', 'none') in (${listed}))`
 }
 
 /** A list of any length is one parameter, so that the statement stays the same. */
@@ -188,14 +198,4 @@ function isBusy({ ids, value }: NonNullable<SandboxQuery['busy']>) {
   return value
     ? sql<boolean>`(state <> 'ready' or ${listed})`
     : sql<boolean>`(state <> 'ready' or not ${listed})`
-}
-
-function hasPairs(pairs: Record<string, string>) {
-  return sql<boolean>`not exists (
-    select 1 from json_each(${JSON.stringify(pairs)}) as wanted
-    where not exists (
-      select 1 from json_each(sandboxes.metadata) as present
-      where present.key = wanted.key and present.value = wanted.value
-    )
-  )`
 }

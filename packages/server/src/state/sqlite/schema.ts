@@ -1,10 +1,15 @@
 import type { Generated } from 'kysely'
+import { LIVE_STATES } from '../../core/lifecycle.ts'
 import type {
+  CheckpointRecord,
   DestinationRecord,
   EventRecord,
   ExecutionRecord,
   KeyRecord,
+  LayerRecord,
   SandboxRecord,
+  SessionRecord,
+  SnapshotRecord,
   SshKeyRecord,
   UsageRecord,
 } from '../../core/records.ts'
@@ -20,13 +25,37 @@ type Table<R> =
     : never
 
 export const sandboxCodec = codec<SandboxRecord>()(
-  ['metadata', 'env', 'asked', 'granted', 'network', 'ports', 'trafficBefore', 'ending'],
-  [],
+  [
+    'metadata',
+    'env',
+    'asked',
+    'granted',
+    'network',
+    'ports',
+    'trafficBefore',
+    'ending',
+    'layers',
+    'dependencies',
+    'packages',
+    'pause',
+    'restoring',
+  ],
+  ['resumeOnRequest'],
 )
-export const executionCodec = codec<ExecutionRecord>()(['argv', 'env', 'tty'], ['stdin', 'outputTruncated'])
+export const executionCodec = codec<ExecutionRecord>()(
+  ['argv', 'env', 'tty'],
+  ['stdin', 'outputTruncated', 'autoResumed'],
+)
 export const eventCodec = codec<EventRecord>()(['payload'], [])
 export const keyCodec = codec<KeyRecord>()(['scopes'], [])
 export const sshKeyCodec = codec<SshKeyRecord>()([], [])
+export const checkpointCodec = codec<CheckpointRecord>()(['layers'], [])
+export const snapshotCodec = codec<SnapshotRecord>()(
+  ['metadata', 'layers', 'env', 'dependencies', 'packages'],
+  ['public'],
+)
+export const sessionCodec = codec<SessionRecord>()(['metadata'], [])
+export const layerCodec = codec<LayerRecord>()([], [])
 
 export interface Schema {
   sandboxes: Table<typeof sandboxCodec>
@@ -36,10 +65,25 @@ export interface Schema {
   destinations: DestinationRecord
   keys: Table<typeof keyCodec>
   ssh_keys: Table<typeof sshKeyCodec>
+  checkpoints: Table<typeof checkpointCodec>
+  snapshots: Table<typeof snapshotCodec>
+  sessions: Table<typeof sessionCodec>
+  layers: Table<typeof layerCodec>
 }
 
-/** The states in which a sandbox holds its name and uid range. The same text stands in the partial indexes. */
-export const LIVE = `state in ('creating', 'ready', 'stopping')`
+/** `column in ('a', 'b')`, for texts that stand in a statement. */
+const oneOf = (column: string, words: readonly string[]) =>
+  `${column} in (${words.map((word) => `'${word}'`).join(', ')})`
+
+/**
+ * The states in which a sandbox holds its name, uid range and files. The same text stands in the partial indexes: a
+ * new state needs a step that makes them again.
+ */
+export const LIVE = oneOf('state', LIVE_STATES)
+
+/** {@link LIVE} as the first step had it. */
+const FIRST_LIVE = `state in ('creating', 'ready', 'stopping')`
+const FOURTH_LIVE = `state in ('creating', 'ready', 'pausing', 'paused', 'resuming', 'stopping')`
 
 /**
  * Step n brings a database from version n to n+1. A step that was released is never edited; there are no steps
@@ -77,8 +121,8 @@ export const MIGRATIONS: readonly string[] = [
     requestDigest text,
     version integer not null
   ) strict;
-  create unique index sandboxes_live_name on sandboxes (name) where ${LIVE};
-  create unique index sandboxes_live_id_base on sandboxes (idBase) where ${LIVE} and idBase > 0;
+  create unique index sandboxes_live_name on sandboxes (name) where ${FIRST_LIVE};
+  create unique index sandboxes_live_id_base on sandboxes (idBase) where ${FIRST_LIVE} and idBase > 0;
   create index sandboxes_state on sandboxes (state);
   create index sandboxes_ended on sandboxes (endedAt) where endedAt is not null;
 
@@ -189,5 +233,102 @@ export const MIGRATIONS: readonly string[] = [
     primary key (sandboxId, name, address, port, protocol)
   ) strict, without rowid;
   create index destinations_recent on destinations (sandboxId, lastAt);
+  `,
+  `
+  drop index sandboxes_live_name;
+  drop index sandboxes_live_id_base;
+  create unique index sandboxes_live_name on sandboxes (name) where ${FOURTH_LIVE};
+  create unique index sandboxes_live_id_base on sandboxes (idBase) where ${FOURTH_LIVE} and idBase > 0;
+  alter table sandboxes add column layers text not null default '[]';
+  alter table sandboxes add column base text;
+  alter table sandboxes add column snapshotId text;
+  alter table sandboxes add column forkedFrom text;
+  alter table sandboxes add column sessionId text;
+  alter table sandboxes add column dependencies text not null default '[]';
+  alter table sandboxes add column packages text not null default '[]';
+  alter table sandboxes add column user text;
+  alter table sandboxes add column pause text;
+  alter table sandboxes add column onTimeout text not null default 'kill';
+  alter table sandboxes add column pauseDepth text not null default 'filesystem';
+  alter table sandboxes add column pausedTimeoutMs integer;
+  alter table sandboxes add column resumeOnRequest integer not null default 0;
+  alter table sandboxes add column bootedAt integer;
+  alter table sandboxes add column pauseAfterMs integer;
+  alter table sandboxes add column restoring text;
+  alter table sandboxes add column ttlMs integer;
+  update sandboxes set bootedAt = createdAt where state in ('ready', 'stopping', 'terminated');
+  create index sandboxes_snapshot on sandboxes (snapshotId) where snapshotId is not null;
+  create index sandboxes_session on sandboxes (sessionId) where sessionId is not null;
+  alter table executions add column autoResumed integer not null default 0;
+
+  create table checkpoints (
+    seq integer primary key,
+    id text not null unique,
+    sandboxId text not null references sandboxes (id),
+    name text,
+    save text not null,
+    layers text not null,
+    sizeBytes integer,
+    fileCount integer,
+    createdAt integer not null
+  ) strict;
+  create index checkpoints_sandbox on checkpoints (sandboxId);
+  create unique index checkpoints_name on checkpoints (sandboxId, name) where name is not null;
+
+  create table snapshots (
+    seq integer primary key,
+    id text not null unique,
+    name text not null,
+    tag text,
+    description text,
+    public integer not null,
+    metadata text not null,
+    runtime text not null,
+    imageDigest text,
+    layers text not null,
+    save text not null,
+    env text not null,
+    user text,
+    dependencies text not null,
+    packages text not null,
+    sandboxId text,
+    parentId text,
+    contentHash text,
+    sizeBytes integer,
+    fileCount integer,
+    createdAt integer not null,
+    updatedAt integer not null
+  ) strict;
+  create unique index snapshots_name_tag on snapshots (name, tag) where tag is not null;
+  create index snapshots_name on snapshots (name);
+  create index snapshots_tag on snapshots (tag) where tag is not null;
+  create index snapshots_parent on snapshots (parentId) where parentId is not null;
+  create index snapshots_sandbox on snapshots (sandboxId) where sandboxId is not null;
+
+  create table sessions (
+    seq integer primary key,
+    id text not null unique,
+    name text,
+    sandboxId text not null unique references sandboxes (id),
+    pauseAfterMs integer,
+    metadata text not null,
+    projectId text,
+    orgId text,
+    createdAt integer not null,
+    updatedAt integer not null,
+    deletedAt integer,
+    idempotencyKey text unique,
+    requestDigest text
+  ) strict;
+  create unique index sessions_name on sessions (name) where name is not null and deletedAt is null;
+
+  create table layers (
+    seq integer primary key,
+    digest text not null unique,
+    save text not null,
+    what text not null,
+    createdAt integer not null,
+    usedAt integer not null
+  ) strict;
   `,
 ]

@@ -8,9 +8,15 @@ import { CopyLayers } from './index.ts'
 
 const open = (dataDir: string) =>
   new CopyLayers({ dataDir, imagesDir: join(dataDir, 'images'), hand: new LocalTreeHand(dataDir) })
-layersSuite('copy', open)
+layersSuite('copy', (dataDir) => ({ layers: open(dataDir) }), {
+  saves: 'copies have none',
+  'keeps only': 'a copy cannot be rebuilt around a directory',
+  limits: 'the file system is shared',
+  counts: 'the file system is shared',
+})
 
-const image = { runtime: 'base:latest', digest: 'd', rootfs: 'images/base/d/rootfs' }
+const image = { runtime: 'base:latest', digest: 'd', rootfs: 'images/base/d/rootfs', layers: [] }
+const wanted = { image, layers: [], from: null, diskBytes: null }
 
 test('a copied root holds what the image holds', async () => {
   await using data = await directory()
@@ -18,7 +24,7 @@ test('a copied root holds what the image holds', async () => {
   await writeFile(join(data.path, image.rootfs, 'file'), 'content')
   const layers = open(data.path)
   await layers.open()
-  await layers.prepare('sb_1', image)
+  await layers.prepare('sb_1', wanted)
   expect(await readFile(join(data.path, 'sandboxes/sb_1/rootfs/file'), 'utf8')).toBe('content')
 })
 
@@ -26,8 +32,8 @@ test('a copy that fails or is aborted leaves nothing', async () => {
   await using data = await directory()
   const layers = open(data.path)
   await layers.open()
-  await expect(layers.prepare('sb_1', image)).rejects.toThrow()
-  await expect(layers.prepare('sb_2', image, AbortSignal.abort())).rejects.toThrow()
+  await expect(layers.prepare('sb_1', wanted)).rejects.toThrow()
+  await expect(layers.prepare('sb_2', wanted, AbortSignal.abort())).rejects.toThrow()
   expect(await layers.list()).toEqual([])
 })
 

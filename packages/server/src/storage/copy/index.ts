@@ -3,8 +3,8 @@ import { chmod, mkdir } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import type { RootPlan } from '../../core/plan.ts'
-import type { Image, Layers, TreeHand } from '../layers.ts'
-import { listRoots, openRoots, rootDirectory } from '../roots.ts'
+import type { Image, Layers, TreeHand, WantedRoot } from '../layers.ts'
+import { listRoots, openRoots, refuseUnable, rootDirectory } from '../roots.ts'
 
 const run = promisify(execFile)
 
@@ -14,6 +14,7 @@ const run = promisify(execFile)
  */
 export class CopyLayers implements Layers {
   readonly name = 'copy'
+  readonly quota = false
   readonly #data: string
   readonly #images: string
   readonly #hand: TreeHand
@@ -28,21 +29,26 @@ export class CopyLayers implements Layers {
     await openRoots(this.#data)
   }
 
-  async prepare(id: string, image: Image | null, signal?: AbortSignal): Promise<RootPlan> {
+  async prepare(id: string, wanted: WantedRoot, signal?: AbortSignal): Promise<RootPlan> {
+    refuseUnable(this, wanted)
     const directory = rootDirectory(id)
-    const path = `${directory}/rootfs`
+    const { path } = this.plan(id)
     try {
       await this.#hand.makeSandboxDirs(id, signal)
       await mkdir(join(this.#data, path))
       // Becomes the sandbox's "/": its mode must not depend on the server's umask.
       await chmod(join(this.#data, path), 0o755)
-      if (image) await this.#copy(image, path, signal)
+      if (wanted.image) await this.#copy(wanted.image, path, signal)
     } catch (error) {
       // The caller's signal may be why we are here: what was begun is removed all the same.
       await this.#hand.removeTree(directory)
       throw error
     }
     return { kind: 'directory', path }
+  }
+
+  plan(id: string): Extract<RootPlan, { kind: 'directory' }> {
+    return { kind: 'directory', path: `${rootDirectory(id)}/rootfs` }
   }
 
   async remove(id: string, signal?: AbortSignal): Promise<void> {

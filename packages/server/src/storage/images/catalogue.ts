@@ -2,8 +2,13 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Runtime } from '@caisson/protocol/resources'
-import type { Image } from '../layers.ts'
-import { Recipe } from './recipe.ts'
+import type { ImageFile, RuntimeImage } from './image-file.ts'
+import { type Imported, LayeredImages, type StoredImage } from './layered.ts'
+import { isDerived, Recipe } from './recipe.ts'
+import { TreeImages } from './trees.ts'
+
+export type { ImageFile, RuntimeImage } from './image-file.ts'
+export type { Imported, StoredImage } from './layered.ts'
 
 /** A recipe and the folder that names its images, `runtimes/<folder>/recipe.json`. */
 export interface CatalogueEntry {
@@ -11,46 +16,59 @@ export interface CatalogueEntry {
   recipe: Recipe
 }
 
-/** An image with what commands in it start from. */
-export interface RuntimeImage extends Image {
-  user: Recipe['user']
-  env: Recipe['env']
-}
-
-/** What lies beside a built tree, in `<folder>/<digest>/image.json`. */
-export interface ImageFile {
-  runtime: string
-  digest: string
-  user: Recipe['user']
-  env: Recipe['env']
-  packages: Record<string, string>
-  builtAt: string
-}
-
 /** The built and buildable runtimes, as the use cases see them. */
 export interface Images {
+  /** Recipes and imported images, by id. */
   list(): Promise<Runtime[]>
-  /**
-   * @param reference `base:latest`, or `base` for the tag `latest`.
-   * @throws SandboxError `runtime_not_found`, `runtime_not_built`
-   */
+  /** @param reference `base:latest`, or `base` for the tag `latest`. @throws SandboxError `runtime_not_found` */
+  get(reference: string): Promise<Runtime>
+  /** The image in use. @throws SandboxError `runtime_not_found`, `runtime_not_built` */
   resolve(reference: string): Promise<RuntimeImage>
+  /** The image that a sandbox was made from, in use or not. @throws SandboxError `runtime_not_built` when it is gone */
+  byDigest(runtime: string, digest: string): Promise<RuntimeImage>
+  /** The recipe of a runtime; null: it was imported. @throws SandboxError `runtime_not_found` */
+  entry(reference: string): Promise<CatalogueEntry | null>
+  /** What the image in use was made from; null: there is none. */
+  source(entry: CatalogueEntry): Promise<string | null>
+  /** Remembers an image that a builder made above another, and makes it the one in use. Its saves are there. */
+  addLayered(entry: CatalogueEntry, image: ImageFile): Promise<RuntimeImage>
+  /** Makes a runtime of what was imported. Its saves are there. @throws SandboxError `runtime_exists` */
+  addImported(imported: Imported): Promise<RuntimeImage>
+  /** The runtime is gone; its image stays until nothing was made from it. @throws SandboxError `runtime_not_found`, `not_supported` for one with a recipe */
+  removeImported(reference: string): Promise<void>
+  /** Every image that takes disk. */
+  stored(): Promise<StoredImage[]>
+  /** Those of them that are not in use and not below one that is. @param used digests that sandboxes and snapshots name */
+  unused(used: ReadonlySet<string>): Promise<StoredImage[]>
+  /** Forgets an image; its saves are then named by `saves` no more, unless another image has them. */
+  remove(image: StoredImage): Promise<void>
+  /** The saves of all stored images. */
+  saves(): Promise<Set<string>>
+}
+
+export interface CatalogueOptions {
+  runtimesDir: string
+  /** Debian trees; several data directories may share it. */
+  imagesDir: string
+  /** What was built in sandboxes or imported lies in its `runtimes/`, since its saves do; absent: only trees are known. */
+  dataDir?: string
 }
 
 /**
- * The runtimes that this installation has recipes for, and their built images in the images directory.
- * `<folder>/current` holds the digest in use; it stays in use when the recipe changes, until the next
- * `caisson setup` has built the new one, so a create never waits for a build.
+ * The runtimes that this installation has recipes for, those that were imported, and their images.
+ * `current` holds the digest in use; it stays in use when the recipe changes, until the next build, so that a create
+ * waits for a build only where there is none at all.
  */
 export class Catalogue implements Images {
   readonly #recipes: string
-  readonly #built: string
-  readonly #images = new Map<string, RuntimeImage>()
+  readonly #trees: TreeImages
+  readonly #layered: LayeredImages
   #entries: Promise<CatalogueEntry[]> | undefined
 
-  constructor(options: { runtimesDir: string; imagesDir: string }) {
-    this.#recipes = options.runtimesDir
-    this.#built = options.imagesDir
+  constructor({ runtimesDir, imagesDir, dataDir }: CatalogueOptions) {
+    this.#recipes = runtimesDir
+    this.#trees = new TreeImages(imagesDir, dataDir !== undefined && imagesDir.startsWith(`${dataDir}/`))
+    this.#layered = new LayeredImages(dataDir === undefined ? null : join(dataDir, 'runtimes'))
   }
 
   /** @returns every recipe, by id. @throws Error that names the file when a recipe is not valid. */
@@ -64,58 +82,131 @@ export class Catalogue implements Images {
   }
 
   async list(): Promise<Runtime[]> {
-    const entries = await this.entries()
-    return Promise.all(
-      entries.map(async ({ folder, recipe }) => {
-        const { id, name, description, icon, color, url, tags, requirements } = recipe
-        const built = (await this.currentDigest(folder)) !== null
-        return { id, name, description, icon, color, url, tags, requirements, built }
-      }),
-    )
+    const recipes = (await this.entries()).map((entry) => this.#show(entry))
+    const imported = (await this.#layered.imported()).map(showImported)
+    const all = [...(await Promise.all(recipes)), ...imported]
+    return all.sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
-  /** @throws SandboxError `runtime_not_found` */
-  async entry(reference: string): Promise<CatalogueEntry> {
-    const id = reference.includes(':') ? reference : `${reference}:latest`
-    const entries = await this.entries()
-    const found = entries.find((entry) => entry.recipe.id === id)
-    if (found) return found
-    throw new SandboxError('runtime_not_found', {
-      runtime: reference,
-      available: entries.map((e) => e.recipe.id),
-    })
+  async get(reference: string): Promise<Runtime> {
+    const entry = await this.entry(reference)
+    if (entry !== null) return this.#show(entry)
+    const imported = await this.#layered.findImported(idOf(reference))
+    return showImported(imported ?? (await this.#unknown(reference)))
+  }
+
+  async entry(reference: string): Promise<CatalogueEntry | null> {
+    const id = idOf(reference)
+    const found = (await this.entries()).find((entry) => entry.recipe.id === id)
+    if (found !== undefined) return found
+    if ((await this.#layered.findImported(id)) === null) await this.#unknown(reference)
+    return null
   }
 
   async resolve(reference: string): Promise<RuntimeImage> {
-    const { folder, recipe } = await this.entry(reference)
-    const digest = await this.currentDigest(folder)
-    if (digest === null) throw new SandboxError('runtime_not_built', { runtime: recipe.id })
-    const path = join(folder, digest)
-    // A digest's content never changes, so it is read once.
-    const known = this.#images.get(path)
-    if (known) return known
-    const file = JSON.parse(await readFile(join(this.#built, path, 'image.json'), 'utf8')) as ImageFile
-    const image = {
-      runtime: recipe.id,
-      digest,
-      rootfs: join('images', path, 'rootfs'),
-      user: file.user,
-      env: file.env,
-    }
-    this.#images.set(path, image)
+    const entry = await this.entry(reference)
+    const id = idOf(reference)
+    const image =
+      entry === null
+        ? await this.#layered.current(folderOf(id))
+        : await this.#home(entry).current(entry.folder)
+    if (image === null) throw new SandboxError('runtime_not_built', { runtime: id })
     return image
   }
 
-  /** @returns the digest in use; null when none is built. */
-  async currentDigest(folder: string): Promise<string | null> {
-    try {
-      const digest = (await readFile(join(this.#built, folder, 'current'), 'utf8')).trim()
-      return /^[0-9a-f]{64}$/.test(digest) ? digest : null
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-      throw error
-    }
+  async byDigest(runtime: string, digest: string): Promise<RuntimeImage> {
+    const entry = (await this.entries()).find(({ recipe }) => recipe.id === runtime)
+    const folder = entry?.folder ?? folderOf(runtime)
+    const found = (await this.#layered.find(folder, digest)) ?? (await this.#trees.find(folder, digest))
+    if (found === null) throw new SandboxError('runtime_not_built', { runtime })
+    return found
   }
+
+  async source(entry: CatalogueEntry): Promise<string | null> {
+    return (await this.#home(entry).currentFile(entry.folder))?.source ?? null
+  }
+
+  async addLayered({ folder }: CatalogueEntry, image: ImageFile): Promise<RuntimeImage> {
+    return this.#layered.add(folder, image)
+  }
+
+  async addImported(imported: Imported): Promise<RuntimeImage> {
+    const { id } = imported.described
+    const taken = (await this.entries()).some(({ recipe }) => recipe.id === id)
+    if (taken || (await this.#layered.findImported(id)) !== null)
+      throw new SandboxError('runtime_exists', { runtime: id })
+    return this.#layered.addImported(folderOf(id), imported)
+  }
+
+  async removeImported(reference: string): Promise<void> {
+    const entry = await this.entry(reference)
+    if (entry === null) return this.#layered.removeImported(folderOf(idOf(reference)))
+    throw new SandboxError('not_supported', {
+      what: `deleting runtime "${entry.recipe.id}"`,
+      reason: 'it is one of the catalogue; only imported runtimes can be deleted',
+    })
+  }
+
+  async stored(): Promise<StoredImage[]> {
+    return [...(await this.#trees.stored()), ...(await this.#layered.stored())]
+  }
+
+  async unused(used: ReadonlySet<string>): Promise<StoredImage[]> {
+    const stored = await this.stored()
+    const kept = stored.filter(({ current, digest }) => current || used.has(digest))
+    const below = new Set(kept.map(({ rootfs }) => rootfs))
+    return stored.filter((image) => !image.shared && !kept.includes(image) && !below.has(image.rootfs))
+  }
+
+  async remove(image: StoredImage): Promise<void> {
+    await (image.kind === 'tree' ? this.#trees : this.#layered).remove(image)
+  }
+
+  async saves(): Promise<Set<string>> {
+    return new Set((await this.#layered.stored()).flatMap(({ saves }) => saves))
+  }
+
+  /** The image of the Debian tree that a recipe begins with; null: it is not built. */
+  tree(folder: string): Promise<RuntimeImage | null> {
+    return this.#trees.current(folder)
+  }
+
+  /** Where the images of a recipe are. */
+  #home({ recipe }: CatalogueEntry): TreeImages | LayeredImages {
+    return isDerived(recipe) || recipe.npm !== undefined ? this.#layered : this.#trees
+  }
+
+  async #show(entry: CatalogueEntry): Promise<Runtime> {
+    const { id, name, description, icon, color, url, tags, requirements, notes } = entry.recipe
+    const current = await this.#home(entry).currentFile(entry.folder)
+    const state = {
+      source: 'recipe' as const,
+      built: current !== null,
+      createdAt: current?.builtAt ?? null,
+    }
+    return { id, name, description, icon, color, url, tags, requirements, notes, ...state }
+  }
+
+  async #unknown(reference: string): Promise<never> {
+    throw new SandboxError('runtime_not_found', {
+      runtime: reference,
+      available: (await this.list()).map(({ id }) => id),
+    })
+  }
+}
+
+function showImported({ described, image }: Imported): Runtime {
+  return { ...described, source: 'image', built: true, createdAt: image.builtAt }
+}
+
+/** `base` means `base:latest`. */
+export function idOf(reference: string): string {
+  return reference.includes(':') ? reference : `${reference}:latest`
+}
+
+/** Of an imported runtime; folders of recipes have no `@`. */
+function folderOf(id: string): string {
+  return id.replace(':', '@')
 }
 
 async function readEntries(recipesDir: string): Promise<CatalogueEntry[]> {

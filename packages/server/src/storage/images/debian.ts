@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { promisify } from 'node:util'
 import { hostMirrors, sourceLines } from './mirror.ts'
-import type { Recipe } from './recipe.ts'
+import type { DebianRecipe } from './recipe.ts'
 
 /** The steps worth telling a person who waits, by the tool's own word for them. */
 const PHASES = [
@@ -23,22 +23,29 @@ const PHASES = [
 
 const TRIMMED = ['man', 'info', 'doc', 'locale', 'lintian', 'bug'].map((name) => `/usr/share/${name}`)
 
+/** How apt reaches the mirrors while a tree is made. */
+export interface AptSettings {
+  /** null: as the host's apt does. */
+  proxy: string | null
+  /** PEM file of all authorities to trust; null: as the host's apt does. */
+  caFile: string | null
+}
+
 /**
  * Makes a Debian tree with mmdebstrap, as root.
  * @param target a directory that does not exist yet; on failure some of it may be there.
- * @param log receives everything that the tools say.
- * @param phase called with each step as it begins.
+ * @param how `log` receives everything that the tools say; `phase` is called with each step as it begins.
  * @throws Error when mmdebstrap cannot be started or fails; the log has the reason.
  */
 export async function debootstrap(
-  recipe: Recipe,
+  recipe: DebianRecipe,
   target: string,
-  log: FileHandle,
-  phase: (text: string) => void,
+  { log, phase, apt }: { log: FileHandle; phase: (text: string) => void; apt: AptSettings },
   signal?: AbortSignal,
 ): Promise<void> {
   const { suite, components } = recipe.debian
-  const options = [...mmdebstrapOptions(recipe), ...(await hostAptOptions()).map((o) => `--aptopt=${o}`)]
+  const aptOptions = [...(await hostAptOptions()), ...operatorAptOptions(apt)]
+  const options = [...mmdebstrapOptions(recipe), ...aptOptions.map((option) => `--aptopt=${option}`)]
   // A mount and pid namespace of its own: whatever ends the build, no mount and no process of the chroot is left.
   const [command, ...args] = [
     ...['setpriv', '--pdeathsig', 'KILL'],
@@ -83,7 +90,7 @@ async function follow(stderr: Readable, log: FileHandle, phase: (text: string) =
   }
 }
 
-function mmdebstrapOptions({ debian, user }: Recipe): string[] {
+function mmdebstrapOptions({ debian, user }: DebianRecipe): string[] {
   const useradd = `useradd --uid ${user.uid} --user-group --create-home --home-dir ${user.home} --shell ${user.shell}`
   return [
     '--mode=root',
@@ -98,11 +105,36 @@ function mmdebstrapOptions({ debian, user }: Recipe): string[] {
   ]
 }
 
-/** The host's own proxy and certificate settings for apt, which mmdebstrap does not read by itself. */
+/** After the host's own, so that they win. */
+function operatorAptOptions({ proxy, caFile }: AptSettings): string[] {
+  const options = (value: string, names: string[]) => names.map((name) => `Acquire::${name} "${value}";`)
+  return [
+    ...(proxy === null ? [] : options(proxy, ['http::Proxy', 'https::Proxy'])),
+    ...(caFile === null ? [] : options(caFile, ['https::CAInfo'])),
+  ]
+}
+
+/**
+ * The host's own settings of apt that say how its mirrors are reached and how old their lists may be, which mmdebstrap
+ * does not read by itself: who uses a mirror that stands still has said so there.
+ */
 async function hostAptOptions(): Promise<string[]> {
+  const options = await hostAcquire()
+  return options.filter((line) => REACHING.test(line) || AGEING.test(line))
+}
+
+const REACHING = /^Acquire::https?::(Proxy|CAInfo)\b.*"[^"]+";$/i
+const AGEING = /^Acquire::(Check-Valid-Until|Max-ValidTime)\b[^"]* "[\w.-]+";$/i
+
+/** Those that say how old lists may be, for apt elsewhere. */
+export async function hostAgeing(): Promise<string[]> {
+  return (await hostAcquire()).filter((line) => AGEING.test(line))
+}
+
+async function hostAcquire(): Promise<string[]> {
   try {
     const { stdout } = await promisify(execFile)('apt-config', ['dump', '--format', '%F "%v";%n', 'Acquire'])
-    return stdout.split('\n').filter((line) => /^Acquire::https?::(Proxy|CAInfo)\b.*"[^"]+";$/i.test(line))
+    return stdout.split('\n')
   } catch {
     // No apt-config: not a Debian host, so there are no settings to take over.
     return []

@@ -1,7 +1,7 @@
 import { chmod, copyFile, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PUBLIC_MIRRORS, sourceLines } from './mirror.ts'
-import type { Recipe } from './recipe.ts'
+import type { DebianRecipe } from './recipe.ts'
 
 /** What a sandbox mounts over; a read-only layer cannot gain a directory later. */
 const MOUNT_POINTS = ['proc', 'sys', 'dev', 'run', '.caisson']
@@ -25,7 +25,7 @@ const WITHOUT_CAPABILITIES = ['usr/bin/ping']
  * Turns a freshly built tree into an image: user rights, names, environment, mount points; nothing of the host.
  * Only for trees that nobody but the package manager has written: it opens paths inside them.
  */
-export async function finishTree(rootfs: string, recipe: Recipe): Promise<void> {
+export async function finishTree(rootfs: string, recipe: DebianRecipe): Promise<void> {
   for (const path of EMPTIED) await empty(join(rootfs, path))
   for (const path of MOUNT_POINTS) await mkdir(join(rootfs, path), { recursive: true, mode: 0o755 })
   for (const path of ['tmp', 'var/tmp']) await chmod(join(rootfs, path), 0o1777)
@@ -38,7 +38,7 @@ export async function finishTree(rootfs: string, recipe: Recipe): Promise<void> 
   }
 }
 
-function files({ debian, env }: Recipe): Record<string, string> {
+function files({ debian, env }: DebianRecipe): Record<string, string> {
   const variables = Object.entries(env).map(([name, value]) => `${name}="${value}"\n`)
   return {
     'etc/apt/sources.list': `${sourceLines(PUBLIC_MIRRORS, debian.suite, debian.components).join('\n')}\n`,

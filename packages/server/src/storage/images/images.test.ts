@@ -2,12 +2,12 @@ import { lstat, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile 
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { buildRuntime, type MakeTree } from './build.ts'
+import { buildTree, type MakeTree, type TreeEntry } from './build.ts'
 import { Catalogue } from './catalogue.ts'
-import { Recipe, recipeDigest } from './recipe.ts'
+import { type DebianRecipe, Recipe, recipeDigest } from './recipe.ts'
 
 const runtimesDir = resolve(import.meta.dirname, '../../../../../runtimes')
-const base = await new Catalogue({ runtimesDir, imagesDir: '/nowhere' }).entry('base')
+const base = (await new Catalogue({ runtimesDir, imagesDir: '/nowhere' }).entry('base')) as TreeEntry
 const quiet = () => {}
 
 let imagesDir: string
@@ -54,7 +54,9 @@ describe('recipes', () => {
     const { recipe } = base
     const digest = recipeDigest(recipe, 'x64')
     expect(recipeDigest({ ...recipe, description: 'other', color: '#000000' }, 'x64')).toBe(digest)
-    expect(recipeDigest(Object.fromEntries(Object.entries(recipe).reverse()) as Recipe, 'x64')).toBe(digest)
+    expect(recipeDigest(Object.fromEntries(Object.entries(recipe).reverse()) as DebianRecipe, 'x64')).toBe(
+      digest,
+    )
     expect(recipeDigest({ ...recipe, env: { LANG: 'C' } }, 'x64')).not.toBe(digest)
     expect(recipeDigest({ ...recipe, user: { ...recipe.user, sudo: false } }, 'x64')).not.toBe(digest)
     expect(recipeDigest(recipe, 'arm64')).not.toBe(digest)
@@ -74,12 +76,12 @@ describe('recipes', () => {
 
 describe('building', () => {
   test('a built image is current, described, and has nothing of the host', async () => {
-    const { digest, built } = await buildRuntime(base, { imagesDir, progress: quiet }, undefined, makeTree)
+    const { digest, built } = await buildTree(base, { imagesDir, progress: quiet }, undefined, makeTree)
     expect(built).toBe(true)
     const catalogue = new Catalogue({ runtimesDir, imagesDir })
     const image = await catalogue.resolve('base')
     expect(image).toMatchObject({ runtime: 'base:latest', digest, rootfs: `images/base/${digest}/rootfs` })
-    expect((await catalogue.list())[0]).toMatchObject({ id: 'base:latest', built: true })
+    expect(await catalogue.get('base')).toMatchObject({ id: 'base:latest', built: true })
     const inside = (path: string) => join(imagesDir, 'base', digest, 'rootfs', path)
     expect(await readFile(inside('etc/hostname'), 'utf8')).toBe('sandbox\n')
     expect(await readFile(inside('etc/apt/sources.list'), 'utf8')).toContain('deb.debian.org')
@@ -95,13 +97,13 @@ describe('building', () => {
   })
 
   test('an image that is there is not built again', async () => {
-    await buildRuntime(base, { imagesDir, progress: quiet }, undefined, makeTree)
+    await buildTree(base, { imagesDir, progress: quiet }, undefined, makeTree)
     const never: MakeTree = () => Promise.reject(new Error('built again'))
-    expect((await buildRuntime(base, { imagesDir, progress: quiet }, undefined, never)).built).toBe(false)
+    expect((await buildTree(base, { imagesDir, progress: quiet }, undefined, never)).built).toBe(false)
   })
 
   test('two builds at once both succeed and leave one image', async () => {
-    const build = () => buildRuntime(base, { imagesDir, progress: quiet }, undefined, makeTree)
+    const build = () => buildTree(base, { imagesDir, progress: quiet }, undefined, makeTree)
     const [one, two] = await Promise.all([build(), build()])
     expect(one.digest).toBe(two.digest)
     expect((await readdir(join(imagesDir, 'base'))).filter((name) => !name.endsWith('.log')).sort()).toEqual(
@@ -110,23 +112,23 @@ describe('building', () => {
   })
 
   test('a changed recipe is built beside the old image, which serves until then', async () => {
-    const old = await buildRuntime(base, { imagesDir, progress: quiet }, undefined, makeTree)
+    const old = await buildTree(base, { imagesDir, progress: quiet }, undefined, makeTree)
     const changed = { ...base, recipe: { ...base.recipe, env: { LANG: 'C' } } }
     const catalogue = new Catalogue({ runtimesDir, imagesDir })
     expect((await catalogue.resolve('base')).digest).toBe(old.digest)
-    const next = await buildRuntime(changed, { imagesDir, progress: quiet }, undefined, makeTree)
+    const next = await buildTree(changed, { imagesDir, progress: quiet }, undefined, makeTree)
     expect(next.digest).not.toBe(old.digest)
     expect(await catalogue.resolve('base:latest')).toMatchObject({ digest: next.digest, env: { LANG: 'C' } })
   })
 
   test('a failed build names its log, shows its end and leaves no image', async () => {
-    const broken: MakeTree = async (_recipe, target, log) => {
+    const broken: MakeTree = async (_recipe, target, { log }) => {
       await mkdir(target)
       await log.write('E: the mirror is away\n')
       throw new Error('mmdebstrap ended with 25')
     }
-    const failed = buildRuntime(base, { imagesDir, progress: quiet }, undefined, broken)
-    await expect(failed).rejects.toMatchObject({ code: 'host_not_ready' })
+    const failed = buildTree(base, { imagesDir, progress: quiet }, undefined, broken)
+    await expect(failed).rejects.toMatchObject({ code: 'build_failed' })
     await expect(failed).rejects.toThrow(/ended with 25[\s\S]*the mirror is away[\s\S]*\.log/)
     expect((await readdir(join(imagesDir, 'base'))).every((name) => name.endsWith('.log'))).toBe(true)
     const resolved = new Catalogue({ runtimesDir, imagesDir }).resolve('base')
@@ -137,7 +139,7 @@ describe('building', () => {
     const dead = join(imagesDir, 'base/.building-4194999-a')
     const alive = join(imagesDir, `base/.building-${process.pid}-b`)
     for (const path of [dead, alive]) await mkdir(path, { recursive: true })
-    await buildRuntime(base, { imagesDir, progress: quiet }, undefined, makeTree)
+    await buildTree(base, { imagesDir, progress: quiet }, undefined, makeTree)
     const names = await readdir(join(imagesDir, 'base'))
     expect(names).not.toContain('.building-4194999-a')
     expect(names).toContain(`.building-${process.pid}-b`)

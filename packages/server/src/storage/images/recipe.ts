@@ -1,22 +1,63 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { npmPackage } from './package-names.ts'
 
 const packageName = z.string().regex(/^[a-z0-9][a-z0-9+.-]+$/)
 const userName = z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/)
 const plainPath = z.string().regex(/^(\/[A-Za-z0-9._-]+)+$/, 'must be an absolute path of plain names')
+const runtimeId = z.string().regex(/^[a-z0-9][a-z0-9.-]*:[a-z0-9][a-z0-9.-]*$/)
+const environment = z.record(z.string().regex(/^[A-Z_][A-Z0-9_]*$/), z.string().regex(/^[^"\n\\$`]*$/))
 
-/** What a file `runtimes/<name>/recipe.json` holds: how a runtime shows in the catalogue and how it is built. */
-export const Recipe = z.strictObject({
+/** A package of the npm registry that is unpacked as it is: how node, npm and bun themselves come into an image. */
+const Unpack = z.strictObject({
+  /** `{arch}` stands for the machine's architecture as Node names it: x64, arm64. */
+  package: z
+    .string()
+    .refine(
+      (name) => npmPackage(name.replace('{arch}', 'x64')) !== null,
+      'must be the name of an npm package',
+    ),
+  /** The newest version that begins with these numbers, or the one that has this tag. */
+  version: z.string().regex(/^(\d+(\.\d+){0,2}|[a-z][a-z-]*)$/),
+  /** Where the package's files go. */
+  into: plainPath,
+  /** Only these of its files and directories; absent: all. */
+  only: z.array(z.string().regex(/^[A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*$/)).optional(),
+  /** Symbolic links that are made: path → target. Targets become executable. */
+  links: z.record(plainPath, plainPath).default({}),
+})
+export type Unpack = z.infer<typeof Unpack>
+
+const described = {
   /** `name:tag`. */
-  id: z.string().regex(/^[a-z0-9][a-z0-9.-]*:[a-z0-9][a-z0-9.-]*$/),
+  id: runtimeId,
   name: z.string(),
   description: z.string(),
   icon: z.string(),
   color: z.string().regex(/^#[0-9a-f]{6}$/),
   url: z.url(),
   tags: z.array(z.string()),
+  /** What it lacks or does otherwise than its name promises, in a sentence. */
+  notes: z.string().nullable().default(null),
   /** The least a sandbox of this runtime is useful with, in the units of a create request. */
   requirements: z.strictObject({ memory: z.string(), cpu: z.string(), disk: z.string() }),
+  /** Run by root in a builder sandbox, above what the Debian packages or `from` give: its packages are not trusted. */
+  npm: z
+    .strictObject({
+      unpack: z.array(Unpack).default([]),
+      /** Installed for all users by npm, or by bun where there is no npm: `name`, `@scope/name`, `name@version`. */
+      packages: z
+        .array(z.string().refine((text) => npmPackage(text) !== null, 'must name an npm package'))
+        .default([]),
+    })
+    .optional(),
+  /** Commands that end with 0 in a sandbox of it, which shows that it has what it promises. */
+  verify: z.array(z.array(z.string()).min(1)).default([]),
+}
+
+/** A runtime that begins with a Debian tree. */
+const DebianRecipe = z.strictObject({
+  ...described,
   debian: z.strictObject({
     suite: z.string().regex(/^[a-z]+$/),
     components: z.array(z.string().regex(/^[a-z-]+$/)).min(1),
@@ -31,19 +72,46 @@ export const Recipe = z.strictObject({
     sudo: z.boolean(),
   }),
   /** The environment that commands start from; also in the image's /etc/environment, for sudo and logins. */
-  env: z.record(z.string().regex(/^[A-Z_][A-Z0-9_]*$/), z.string().regex(/^[^"\n\\$`]*$/)),
+  env: environment,
 })
+export type DebianRecipe = z.infer<typeof DebianRecipe>
+
+/** Another runtime with more in it. */
+const DerivedRecipe = z.strictObject({
+  ...described,
+  npm: described.npm.unwrap(),
+  /** The runtime that it is made from; its user stays. */
+  from: runtimeId,
+  /** Beside the environment of `from`; commands start from both. */
+  env: environment.default({}),
+})
+export type DerivedRecipe = z.infer<typeof DerivedRecipe>
+
+/** What a file `runtimes/<name>/recipe.json` holds: how a runtime shows in the catalogue and how it is built. */
+export const Recipe = z.union([DebianRecipe, DerivedRecipe])
 export type Recipe = z.infer<typeof Recipe>
+
+export function isDerived(recipe: Recipe): recipe is DerivedRecipe {
+  return 'from' in recipe
+}
 
 /** Part of every digest. Raise it when the same recipe would give another tree. */
 const BUILDER = 1
 
-/** @returns the digest of what decides the tree's content; names, colours and the order of keys do not. */
-export function recipeDigest(recipe: Recipe, arch: string = process.arch): string {
+/** @returns the digest of what decides the Debian tree's content; names, colours and the order of keys do not. */
+export function recipeDigest(recipe: DebianRecipe, arch: string = process.arch): string {
   const { debian, user, env } = recipe
-  return createHash('sha256')
-    .update(canonical({ builder: BUILDER, arch, debian, user, env }))
-    .digest('hex')
+  return digestOf({ builder: BUILDER, arch, debian, user, env })
+}
+
+/** @returns the digest of what a recipe puts above an image; null: nothing. */
+export function stepsDigest(recipe: Recipe, base: string, arch: string = process.arch): string | null {
+  const { npm, env } = recipe
+  return npm === undefined ? null : digestOf({ builder: BUILDER, arch, base, npm, env })
+}
+
+export function digestOf(value: unknown): string {
+  return createHash('sha256').update(canonical(value)).digest('hex')
 }
 
 function canonical(value: unknown): string {

@@ -1,6 +1,7 @@
+import { relative } from 'node:path'
 import type { RootPlan } from '../../core/plan.ts'
-import type { Image, Layers, TreeHand } from '../layers.ts'
-import { listRoots, openRoots, rootDirectory } from '../roots.ts'
+import type { Layers, TreeHand, WantedRoot } from '../layers.ts'
+import { listRoots, lowersOf, openRoots, refuseUnable, rootDirectory } from '../roots.ts'
 
 /**
  * Roots as an overlay: the image is shared and never written, a sandbox's own writes go to its `upper`. Making one
@@ -8,24 +9,36 @@ import { listRoots, openRoots, rootDirectory } from '../roots.ts'
  */
 export class OverlayLayers implements Layers {
   readonly name = 'overlay'
+  readonly quota = false
+  readonly keepOnly?: NonNullable<Layers['keepOnly']>
   readonly #data: string
   readonly #hand: TreeHand
 
   constructor(options: { dataDir: string; hand: TreeHand }) {
     this.#data = options.dataDir
     this.#hand = options.hand
+    const { hand } = options
+    if (hand.keepOnly !== undefined)
+      this.keepOnly = async (id, directory, opaque, signal) =>
+        hand.keepOnly?.(id, relative('/', directory), opaque, signal)
   }
 
   async open(): Promise<void> {
     await openRoots(this.#data)
   }
 
-  async prepare(id: string, image: Image | null, signal?: AbortSignal): Promise<RootPlan> {
+  async prepare(id: string, wanted: WantedRoot, signal?: AbortSignal): Promise<RootPlan> {
+    refuseUnable(this, wanted)
+    const plan = this.plan(id, wanted)
+    await this.#hand.makeSandboxDirs(id, signal)
+    return plan
+  }
+
+  plan(id: string, on: Pick<WantedRoot, 'image' | 'layers'>): RootPlan {
     const directory = rootDirectory(id)
     const upper = `${directory}/upper`
-    await this.#hand.makeSandboxDirs(id, signal)
-    if (!image) return { kind: 'directory', path: upper }
-    return { kind: 'overlay', lowers: [image.rootfs], upper, work: `${directory}/work` }
+    if (on.image === null) return { kind: 'directory', path: upper }
+    return { kind: 'overlay', lowers: lowersOf(on), upper, work: `${directory}/work` }
   }
 
   async remove(id: string, signal?: AbortSignal): Promise<void> {

@@ -1,0 +1,150 @@
+import { createHash } from 'node:crypto'
+import { SandboxError } from '@caisson/protocol/errors'
+import type { Snapshot, WORKSPACE as Workspace } from '@caisson/protocol/resources'
+import type { Client } from '../client.ts'
+import { type ConnectOptions, clientOf } from '../create-options.ts'
+import { Sandbox } from '../sandbox.ts'
+import { type ChosenFile, openFile } from './files.ts'
+import { type BuildPlan, type PlanOptions, planSnapshot } from './plan.ts'
+import { type TarEntry, tar } from './tar.ts'
+
+/** How a snapshot is built, and on which server. */
+export interface BuildOptions extends PlanOptions, ConnectOptions {
+  /** Default "latest". */
+  tag?: string | undefined
+  /** Build although a snapshot with the same content is there. */
+  force?: boolean | undefined
+  /** Whoever reaches the server may export it, without a key. */
+  public?: boolean | undefined
+  /** Make it public although it has files that look like secrets. */
+  confirm?: boolean | undefined
+  /** Called with each step, a line of text. */
+  onProgress?: ((line: string) => void) | undefined
+}
+
+/** A snapshot as a build file says it. */
+export interface BuildResult {
+  snapshot: Snapshot
+  /** False: it was there already. */
+  built: boolean
+  plan: BuildPlan
+}
+
+/** Where files go; the type keeps it the server's. */
+const WORKSPACE: typeof Workspace = '/home/agent/workspace'
+
+/** Long enough for any upload; a build that was cut off leaves its sandbox no longer. */
+const TTL = '1h'
+
+/**
+ * Builds a snapshot as a build file says. When `name:tag` has the same content already, nothing is built. Files are read
+ * here; all else happens in a sandbox, which is deleted however the build ends.
+ *
+ * @throws SandboxError as `planSnapshot()`, `Sandbox.create()` and `client.snapshots.create()`
+ */
+export async function buildSnapshot(directory: string, options: BuildOptions = {}): Promise<BuildResult> {
+  const { onProgress: tell = () => {}, signal, force } = options
+  const client = clientOf(options.client)
+  const plan = await planSnapshot(directory, options)
+  for (const note of plan.notes) tell(note)
+  tell(`${plan.files.length} files, ${plan.bytes} bytes, content ${plan.contentHash.slice(0, 12)}`)
+  const same = force ? undefined : await findSame(client, plan, options)
+  if (same) {
+    tell(`unchanged: ${plan.name}:${same.tag} is ${same.id}`)
+    return { snapshot: same, built: false, plan }
+  }
+  const { runtime, dependencies, packages, env } = plan.spec
+  const installed = [...dependencies, ...packages]
+  tell(`creating a sandbox of ${runtime}${installed.length > 0 ? ` with ${installed.join(', ')}` : ''}`)
+  await using sandbox = await Sandbox.create({
+    client,
+    signal,
+    runtime,
+    ttl: TTL,
+    metadata: { caisson: 'build' },
+    ...(dependencies.length > 0 && { dependencies }),
+    ...(packages.length > 0 && { packages }),
+    ...(Object.keys(env).length > 0 && { env }),
+  })
+  await upload(sandbox, plan, tell, signal)
+  tell('saving')
+  const snapshot = await save(sandbox, plan, options)
+  tell(`built ${snapshot.name}:${snapshot.tag}, ${snapshot.id}`)
+  return { snapshot, built: true, plan }
+}
+
+/**
+ * The snapshot that a build would make once more. One that has the content without a tag gets it; one that has another
+ * tag keeps that, and does not count.
+ */
+async function findSame(
+  client: Client,
+  plan: BuildPlan,
+  options: BuildOptions,
+): Promise<Snapshot | undefined> {
+  const { signal, tag = 'latest', public: open = false } = options
+  const query = { name: plan.name, contentHash: plan.contentHash, limit: 100 }
+  const found = await client.snapshots.list(query, { signal })
+  const same = found.filter((snapshot) => snapshot.public === open)
+  const tagged = same.find((snapshot) => snapshot.tag === tag)
+  const free = same.find((snapshot) => snapshot.tag === null)
+  return tagged ?? (free && client.snapshots.tag(free.id, tag, { signal }))
+}
+
+async function upload(
+  sandbox: Sandbox,
+  { directory, files, bytes }: BuildPlan,
+  tell: (line: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (files.length === 0) return
+  tell(`sending ${files.length} files, ${bytes} bytes`)
+  await sandbox.files.upload(tar(entries(directory, files)), { path: WORKSPACE, format: 'tar', signal })
+}
+
+async function* entries(root: string, files: readonly ChosenFile[]): AsyncGenerator<TarEntry> {
+  for (const file of files) yield file.type === 'link' ? file : { ...file, data: unchanged(root, file) }
+}
+
+/** The snapshot carries the digest of what was planned, so nothing else may go into it. */
+async function* unchanged(
+  root: string,
+  { path, size, sha256 }: Extract<ChosenFile, { type: 'file' }>,
+): AsyncGenerator<Uint8Array> {
+  const hash = createHash('sha256')
+  let read = 0
+  try {
+    for await (const piece of (await openFile(root, path)).pieces) {
+      read += piece.length
+      if (read > size) break
+      hash.update(piece)
+      yield piece
+    }
+  } catch (cause) {
+    // As it is, it would be taken for an error of the connection, which have the same codes.
+    throw refused(path, `"${path}" could not be read again: ${(cause as Error).message}`, cause)
+  }
+  if (read !== size || hash.digest('hex') !== sha256)
+    throw refused(path, `"${path}" has changed while the snapshot was built. Build again.`)
+}
+
+const refused = (path: string, message: string, cause?: unknown): SandboxError =>
+  new SandboxError('invalid_request', { issues: [{ path, message }] }, { message, cause })
+
+function save(sandbox: Sandbox, plan: BuildPlan, options: BuildOptions): Promise<Snapshot> {
+  const { tag = 'latest', public: open = false, confirm = false, signal } = options
+  const { description, env, metadata } = plan.spec
+  return sandbox.snapshot(
+    {
+      name: plan.name,
+      tag,
+      public: open,
+      confirm,
+      metadata,
+      env: Object.keys(env).length > 0,
+      contentHash: plan.contentHash,
+      ...(description !== undefined && { description }),
+    },
+    { signal },
+  )
+}

@@ -1,0 +1,37 @@
+import { degraded, type Finding, missing, ok } from './check.ts'
+import type { Abilities } from './launcher.ts'
+
+const NOT_ASKED = 'not tried: the launcher does not answer'
+const MEND_LAUNCHER = 'Mend the launcher first.'
+
+/** @param required the configuration insists on a pool */
+export function pool(abilities: Abilities, required: boolean): Finding {
+  if (abilities instanceof Error) return missing(NOT_ASKED, MEND_LAUNCHER)
+  const found = ['pool', 'btrfs'].map((name) => abilities.find((one) => one.name === name))
+  const gap = found.find((one) => one?.ok === false)
+  if (gap === undefined) return ok(found[0]?.detail ?? found[1]?.detail ?? 'a pool can be made')
+  const fix = 'Install its tools (apt-get install btrfs-progs) and load the module: modprobe btrfs loop.'
+  if (required) return missing(gap.detail, fix)
+  return degraded(`${gap.detail}: no snapshots, no forks, no disk limits`, fix)
+}
+
+export function freezer(abilities: Abilities): Finding {
+  if (abilities instanceof Error) return missing(NOT_ASKED, MEND_LAUNCHER)
+  const found = abilities.find(({ name }) => name === 'freezer')
+  if (found?.ok) return ok(found.detail)
+  const lacks = found?.detail ?? 'the launcher knows none'
+  return degraded(
+    `${lacks}: a pause ends what runs`,
+    'Mount cgroup2, or the freezer controller of cgroup v1.',
+  )
+}
+
+export function memoryOnDisk(abilities: Abilities): Finding {
+  if (abilities instanceof Error) return missing(NOT_ASKED, MEND_LAUNCHER)
+  const found = abilities.find(({ name }) => name === 'dumps')
+  if (found?.ok) return ok(found.detail)
+  return degraded(
+    `${found?.detail ?? 'criu is not installed'}: what is paused with its memory keeps it in RAM, and loses it when the host restarts`,
+    'Run "caisson setup", which brings a criu that works with this kernel.',
+  )
+}

@@ -1,0 +1,128 @@
+import { lookup } from 'node:dns/promises'
+import { isIP } from 'node:net'
+import { SandboxError } from '@caisson/protocol/errors'
+import type { Config } from '../../config.ts'
+import { formatAddress, parseAddress } from '../../core/network/address.ts'
+import { canVouch } from '../../core/network/builtin.ts'
+import { parseEntry } from '../../core/network/entry.ts'
+import { NAMED_PORTS } from '../../core/network/policy.ts'
+import type { NetworkRecord } from '../../core/network/types.ts'
+import { certificates } from '../../storage/images/certificates.ts'
+
+/** What a builder sandbox can reach, and how its programs are told of it. */
+export interface Surroundings {
+  network: NetworkRecord & { vouched: string[] }
+  env: Record<string, string>
+  /** With credentials, as the operator wrote it; null: none. */
+  proxy: string | null
+  /** PEM text of all authorities to trust; null: those of the image. */
+  certificates: string | null
+}
+
+/** Where builders have what is theirs alone; removed before anything is kept of them. */
+export const BUILD_DIR = '/var/tmp/caisson-build'
+export const CA_BUNDLE = `${BUILD_DIR}/certificates.pem`
+
+/**
+ * The network of a builder: these addresses of the operator's and nothing else, or his proxy alone.
+ * @param sources URLs of mirrors and registries
+ * @throws SandboxError `build_failed` for what no sandbox can reach
+ */
+export async function surroundingsOf(config: Config['build'], sources: string[]): Promise<Surroundings> {
+  const { proxy, caFile } = config
+  const [reached, authorities] = await Promise.all([
+    proxy === null ? Promise.all(sources.map(named)) : [await addressed(proxy)],
+    caFile === null ? null : certificates(caFile).catch((cause) => unusable('build.caFile', cause.message)),
+  ])
+  const allow = [...new Set(reached.flatMap(({ entries }) => entries))].sort()
+  const vouched = [...new Set(reached.flatMap(({ addresses }) => addresses))].filter((text) =>
+    canVouch(parseAddress(text)!),
+  )
+  return {
+    network: { ...CLOSED, allow, vouched },
+    env: environment(proxy, authorities !== null),
+    proxy,
+    certificates: authorities,
+  }
+}
+
+const CLOSED: NetworkRecord = {
+  default: 'deny',
+  allow: [],
+  deny: [],
+  learn: false,
+  uploadBytesPerSecond: null,
+  downloadBytesPerSecond: null,
+  connections: null,
+}
+
+interface Reached {
+  entries: string[]
+  addresses: string[]
+}
+
+/** A mirror or registry: by its name, which the doors check; by its address where it has no other name. */
+async function named(text: string): Promise<Reached> {
+  const { host, port } = hostOf(text)
+  const addresses = await addressesOf(host)
+  if (isIP(host)) return { entries: [host], addresses }
+  return { entries: [entry(NAMED_PORTS.includes(port) ? host : `${host}:${port}`, text)], addresses }
+}
+
+/** A proxy: by its addresses, because what is sent to it names others; its name, too, so that it can be found. */
+async function addressed(text: string): Promise<Reached> {
+  const { host } = hostOf(text)
+  const addresses = await addressesOf(host)
+  const name = isIP(host) ? [] : [entry(host, text)]
+  return { entries: [...name, ...addresses], addresses }
+}
+
+function hostOf(text: string): { host: string; port: number } {
+  const { hostname, port, protocol } = new URL(text)
+  return {
+    host: hostname.replace(/^\[|\]$/g, ''),
+    port: port === '' ? (protocol === 'https:' ? 443 : 80) : Number(port),
+  }
+}
+
+async function addressesOf(host: string): Promise<string[]> {
+  const found = await lookup(host, { all: true }).catch((cause) => unusable(host, cause.message))
+  return found.map(({ address }) => formatAddress(parseAddress(address)!))
+}
+
+function entry(text: string, url: string): string {
+  const parsed = parseEntry(text)
+  return typeof parsed === 'string' ? unusable(new URL(url).host, `it ${parsed}`) : parsed.text
+}
+
+function unusable(what: string, reason: string): never {
+  throw new SandboxError('build_failed', {
+    what: 'What was asked for',
+    reason: `the operator's setting that names ${what} cannot be used in a builder sandbox`,
+    log: reason,
+  })
+}
+
+/** What programs of all kinds look for. Both cases: there is no agreement. */
+function environment(proxy: string | null, hasCertificates: boolean): Record<string, string> {
+  const proxies = [
+    'http_proxy',
+    'https_proxy',
+    'HTTP_PROXY',
+    'HTTPS_PROXY',
+    'npm_config_proxy',
+    'npm_config_https_proxy',
+  ]
+  const bundles = [
+    'SSL_CERT_FILE',
+    'CURL_CA_BUNDLE',
+    'REQUESTS_CA_BUNDLE',
+    'GIT_SSL_CAINFO',
+    'NODE_EXTRA_CA_CERTS',
+    'npm_config_cafile',
+  ]
+  return Object.fromEntries([
+    ...(proxy === null ? [] : proxies.map((name) => [name, proxy])),
+    ...(hasCertificates ? bundles.map((name) => [name, CA_BUNDLE]) : []),
+  ])
+}

@@ -1,0 +1,113 @@
+import { SandboxError } from '@caisson/protocol/errors'
+import { newEvent } from '../../core/events.ts'
+import { newId, sha256 } from '../../core/ids.ts'
+import type { Stage } from '../../core/plan.ts'
+import type { SandboxRecord } from '../../core/records.ts'
+import { type Context, join } from '../context.ts'
+import { nowOrLater } from '../eventually.ts'
+import { findSandbox, showSandbox } from '../lookup.ts'
+import { resumeNow } from '../pausing/resume.ts'
+import { Stopwatch } from '../stopwatch.ts'
+import type { UseCases } from '../use-cases.ts'
+import { copiesOf } from './copy-input.ts'
+import { holdSave } from './hold.ts'
+import { type CopyKey, endAll, makeCopies } from './make-copies.ts'
+import { findSaveable, saveRoot } from './save-root.ts'
+import { savesOf, withNewSave } from './saves.ts'
+
+type Input = Parameters<UseCases['forkSandbox']>[1]
+type Copies = { records: SandboxRecord[]; stages: Stage[] }
+
+/** Makes copies of a sandbox, which goes on; or answers with those that the same idempotency key made. */
+export async function forkSandbox(
+  context: Context,
+  ...[id, input, { idempotencyKey: key } = {}, signal]: Parameters<UseCases['forkSandbox']>
+): ReturnType<UseCases['forkSandbox']> {
+  const { records, stages } =
+    key === undefined
+      ? await fork(context, id, input, null, signal)
+      : await forkOnce(context, id, input, key, signal)
+  const sandboxes = await Promise.all(
+    records.map(async (record) => showSandbox(context, await findSandbox(context, record.id))),
+  )
+  return { sandboxes, stages }
+}
+
+async function forkOnce(
+  context: Context,
+  id: string,
+  input: Input,
+  key: string,
+  signal?: AbortSignal,
+): Promise<Copies> {
+  const digest = sha256(JSON.stringify([id, input]))
+  const keys = Array.from({ length: input.count }, (_, index) => ({ key: `fork ${index} ${key}`, digest }))
+  const first = await join(context, `fork ${key}`, async () => {
+    const known = await knownCopies(context, keys)
+    const used = known[0]?.requestDigest ?? digest
+    if (known.length === keys.length || used !== digest) return { digest: used, records: known, stages: [] }
+    // The server died on the way: nobody was told of these, and they are of another moment.
+    await endAll(context, known)
+    return { digest, ...(await fork(context, id, input, keys, signal)) }
+  })
+  if (first.digest !== digest) throw new SandboxError('idempotency_conflict', { key })
+  return first
+}
+
+async function knownCopies({ store }: Context, keys: CopyKey[]): Promise<SandboxRecord[]> {
+  const found = await Promise.all(keys.map(({ key }) => store.sandboxes.findByIdempotencyKey(key)))
+  return found.filter((record) => record !== null)
+}
+
+async function fork(
+  context: Context,
+  id: string,
+  input: Input,
+  keys: CopyKey[] | null,
+  signal?: AbortSignal,
+): Promise<Copies> {
+  assertPossible(context, input)
+  const clock = new Stopwatch()
+  const original = await findOriginal(context, id, input)
+  const dump = input.memory ? newId('dmp') : null
+  using _ = holdSave(context, original.base, ...original.layers, dump)
+  try {
+    return await withNewSave(context, { passing: true }, async (save) => {
+      const saved = await saveRoot(context, original, save, 'fork:saved', dump)
+      clock.lap('save')
+      const copies = await copiesOf(context, saved, input, { save, dump })
+      const made = await makeCopies(context, copies, keys, signal)
+      clock.lap('copies')
+      const payload = { sandboxes: made.map((live) => live.id), memory: input.memory }
+      await context.store.events.add([newEvent(original.id, 'fork', payload)])
+      return { records: made.map(({ record }) => record), stages: clock.stages }
+    })
+  } finally {
+    if (dump !== null) await removeDump(context, dump)
+  }
+}
+
+/** @throws SandboxError `not_supported`, `too_many`, `shutting_down` */
+function assertPossible(context: Context, { count, memory }: Input): void {
+  const { config, driver, idBases, stopping } = context
+  if (stopping) throw new SandboxError('shutting_down', {})
+  savesOf(context)
+  if (memory) {
+    const reason =
+      driver.memory === undefined ? `the ${driver.name} driver keeps no processes` : driver.memory.noDumps
+    if (reason !== null) throw new SandboxError('not_supported', { what: 'a fork with memory', reason })
+  }
+  if (idBases.size + count > config.maxSandboxes)
+    throw new SandboxError('too_many', { what: 'sandboxes', limit: config.maxSandboxes })
+}
+
+/** Processes are copied from a sandbox that has them: one that is paused is resumed for it. */
+async function findOriginal(context: Context, id: string, { memory }: Input): Promise<SandboxRecord> {
+  const record = await findSaveable(context, id)
+  if (!memory || record.state === 'ready') return record
+  return (await resumeNow(context, record, { by: 'asked', auto: true })).record
+}
+
+function removeDump(context: Context, dump: string): Promise<void> {
+  return nowOrLater(context, { dump }, async () => context.driver.memory?.removeDump(dump))
+}
