@@ -237,13 +237,16 @@ export function errorReference(): string {
   ].join('\n')
 }
 
+/** Details that hold several. */
+const LISTS = new Set(['has', 'available', 'matches', 'files'])
+
 /** Stands for the details of any error: each field shows its own name. */
 const PLACEHOLDERS = new Proxy(
   {},
   {
     get: (_, field) => {
       if (field === 'issues') return [{ path: '‹path›', message: '‹message›' }]
-      if (field === 'has' || field === 'available') return [`‹${String(field)}›`]
+      if (LISTS.has(String(field))) return [`‹${String(field)}›`]
       return `‹${String(field)}›`
     },
   },

@@ -31,6 +31,8 @@ export interface BuildOptions {
   proxy?: string | null
   /** PEM file of certificate authorities to trust beside the host's. */
   caFile?: string | null
+  /** Called with the digest of what was built before it is made the current one; when it rejects, it is not. */
+  check?: (digest: string) => Promise<void>
 }
 
 /** Makes a tree at a path that does not exist yet, and writes what its tools say to the log. */
@@ -60,7 +62,10 @@ export async function buildTree(
   const present = options.force ? null : await findPresent(images, source)
   const nonce = randomBytes(8).toString('hex')
   const digest = present ?? (options.force ? digestOf({ source, nonce }) : source)
-  if (present === null) await build(images, recipe, { digest, source }, options, makeTree, signal)
+  if (present === null) {
+    await build(images, recipe, { digest, source }, options, makeTree, signal)
+    await options.check?.(digest)
+  }
   await writeCurrent(images, digest)
   return { digest, built: present === null }
 }
