@@ -110,6 +110,7 @@ export class TestServer implements AsyncDisposable {
       CAISSON_DATA_DIR: this.dataDir,
       CAISSON_IMAGES_DIR: IMAGES,
       CAISSON_DRIVER: this.driver,
+      CAISSON_POOL_SIZE: '4Gi',
       CAISSON_SSH_LISTEN: this.#options.ssh ?? 'off',
       CAISSON_LISTEN: this.#options.listen ?? 'off',
       ...this.#options.env,

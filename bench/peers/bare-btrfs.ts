@@ -13,7 +13,7 @@ const READY_MS = 30_000
  * directory with 10 MiB. Everything goes with the shell.
  */
 const SHELL = `
-truncate -s 2G "$1/btrfs.img" && mkfs.btrfs -q "$1/btrfs.img" && mount -o loop "$1/btrfs.img" "$1/mnt" || exit 1
+truncate -s 2G "$1/btrfs.img" && mkfs.btrfs -q "$1/btrfs.img" >/dev/null && mount -o loop "$1/btrfs.img" "$1/mnt" || exit 1
 cd "$1/mnt" && btrfs subvolume create data >/dev/null && head -c 10485760 /dev/urandom >data/file && sync || exit 1
 echo ready
 n=0
@@ -47,9 +47,10 @@ export class BareBtrfs implements AsyncDisposable {
     const late = AbortSignal.timeout(READY_MS)
     const ended = once(peer.#shell, 'exit', { signal: late })
     const first = await Promise.race([peer.#lines.next(), ended.then(() => ({ value: null }))])
-    if (first.value !== 'ready') throw new Error('a bare btrfs could not be made')
     ended.catch(() => {})
-    return peer
+    if (first.value === 'ready') return peer
+    peer.#shell.kill('SIGKILL')
+    throw new Error('a bare btrfs could not be made')
   }
 
   async #time(how: 'snapshot' | 'copy'): Promise<number> {
@@ -61,6 +62,7 @@ export class BareBtrfs implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#shell.exitCode !== null) return
     const ended = once(this.#shell, 'exit')
     this.#shell.stdin.end()
     await ended

@@ -11,6 +11,7 @@
 
 #include "dispatch.h"
 #include "execution.h"
+#include "listener.h"
 #include "loop.h"
 #include "protocol.gen.h"
 #include "request.h"
@@ -26,8 +27,6 @@
 /* A larger buffer is given back when it is empty. */
 #define OUT_KEEP (128 << 10)
 
-static struct source listener = {.fd = -1};
-static bool take_same_user;
 static uint8_t nonce[16];
 
 static struct source host = {.fd = -1};
@@ -131,26 +130,14 @@ static void send_hello(void) {
   send_end();
 }
 
-static bool peer_allowed(int fd) {
-  struct ucred peer;
-  socklen_t size = sizeof peer;
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size)) return false;
-  return take_same_user ? peer.uid == geteuid() : peer.pid == 0;
-}
-
-static void listener_ready(struct source *source, uint32_t events) {
-  (void)events;
-  int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+static void host_comes(void) {
+  int fd = listener_accept();
   if (fd < 0 && (errno == EMFILE || errno == ENFILE) && host.fd >= 0) {
     /* The old connection gives up its descriptors, and those of its requests, to the new one. */
     host_close();
-    fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    fd = listener_accept();
   }
   if (fd < 0) return;
-  if (!peer_allowed(fd)) {
-    close(fd);
-    return;
-  }
   if (host.fd >= 0) host_close();
   source_init(&host, fd, host_ready);
   broken = blocked = false;
@@ -159,12 +146,14 @@ static void listener_ready(struct source *source, uint32_t events) {
 }
 
 void connection_listen(int fd, bool same_user) {
-  take_same_user = same_user;
   random_bytes(nonce, sizeof nonce);
   in = mmap(NULL, IN_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (in == MAP_FAILED) die("mmap");
-  source_init(&listener, fd, listener_ready);
-  source_want(&listener, EPOLLIN);
+  listener_open(fd, same_user, host_comes);
+}
+
+void connection_told(void) {
+  if (listener_told() && host.fd >= 0) host_close();
 }
 
 struct writer *send_begin(uint8_t type, uint32_t stream) {

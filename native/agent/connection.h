@@ -14,6 +14,8 @@
  * there; with `same_user`, for an agent without a namespace of its own, peers of its own user are taken.
  */
 void connection_listen(int fd, bool same_user);
+/* The host speaks by a signal: listener.h. Without the socket there is no connection either. */
+void connection_told(void);
 /* Whether bulk bytes may be sent: there is a host, and it takes what it is sent. */
 bool connection_clear(void);
 /* The host broke the protocol; the connection ends at the end of the turn. */

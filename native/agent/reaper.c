@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "connection.h"
 #include "execution.h"
 #include "loop.h"
 #include "tree.h"
@@ -31,6 +32,9 @@ static enum turn reap(struct task *task) {
 
 static struct task reaper = {.run = reap};
 
+/* Whoever is in our pid namespace has a number in it, and nobody can send a signal in the name of another. */
+static bool from_outside(const struct signalfd_siginfo *info) { return info->ssi_code == SI_USER && info->ssi_pid == 0; }
+
 static void signal_ready(struct source *source, uint32_t events) {
   (void)events;
   struct signalfd_siginfo info;
@@ -39,6 +43,7 @@ static void signal_ready(struct source *source, uint32_t events) {
       tree_end_all();
       exit(0);
     }
+    if (info.ssi_signo == SIGTERM && from_outside(&info)) connection_told();
   }
   task_queue_worker(&reaper);
 }

@@ -2,6 +2,7 @@
 #include "btrfs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/btrfs.h>
 #include <linux/btrfs_tree.h>
 #include <linux/magic.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/vfs.h>
+
+#include "util.h"
 
 /* Since Linux 6.7, later than the headers of some systems that build this. */
 enum { QUOTA_CTL_ENABLE_SIMPLE = 4, STATUS_FLAG_SIMPLE = 1 << 3 };
@@ -125,6 +128,28 @@ bool btrfs_each_usage(int dir, usage_visitor visit, void *context) {
 bool btrfs_commit(int dir) {
   uint64_t transaction = 0;
   return ioctl(dir, BTRFS_IOC_START_SYNC, &transaction) == 0 && ioctl(dir, BTRFS_IOC_WAIT_SYNC, &transaction) == 0;
+}
+
+static void format_uuid(char *out, size_t size, const uint8_t *id) {
+  size_t used = 0;
+  for (int i = 0; i < BTRFS_FSID_SIZE; i++)
+    used += (size_t)snprintf(out + used, size - used, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", id[i]);
+}
+
+uint64_t btrfs_promised(int dir) {
+  static const char *const parts[] = {"bytes_may_use", "bytes_reserved", "bytes_pinned"};
+  struct btrfs_ioctl_fs_info_args info = {0};
+  char id[40];
+  uint64_t sum = 0;
+  if (ioctl(dir, BTRFS_IOC_FS_INFO, &info) < 0) return 0;
+  format_uuid(id, sizeof id, info.fsid);
+  for (size_t i = 0; i < countof(parts); i++) {
+    char path[128];
+    char text[32];
+    snprintf(path, sizeof path, "/sys/fs/btrfs/%s/allocation/data/%s", id, parts[i]);
+    if (read_file_at(AT_FDCWD, path, text, sizeof text) > 0) sum += strtoull(text, NULL, 10);
+  }
+  return sum;
 }
 
 bool btrfs_is(int dir) {

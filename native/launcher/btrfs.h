@@ -25,6 +25,9 @@ bool btrfs_each_usage(int dir, usage_visitor visit, void *context);
 /* Writes what is known so far to disk, and with it the usage. */
 bool btrfs_commit(int dir);
 
+/* Bytes that were promised to writers and show in no statistics until they are on disk, which may take half a minute. */
+uint64_t btrfs_promised(int dir);
+
 bool btrfs_is(int dir);
 /* Takes all of the device. */
 bool btrfs_resize(int dir);

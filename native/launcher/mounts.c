@@ -213,6 +213,8 @@ static void machine_id(const char *id, char *out, size_t size) {
   unsigned __int128 prime = ((unsigned __int128)1 << 88) + 0x13b;
   unsigned __int128 hash = ((unsigned __int128)0x6c62272e07bb0142 << 64) + 0x62b821756295c58d;
   for (const char *at = id; *at; at++) hash = (hash ^ (unsigned char)*at) * prime;
+  /* So that ids which differ in their last letter differ everywhere. */
+  hash = (hash ^ (hash >> 67)) * (((unsigned __int128)0x9e3779b97f4a7c15 << 64) + 0xf39cc0605cedc835);
   snprintf(out, size, "%016lx%016lx\n", (unsigned long)(hash >> 64), (unsigned long)hash);
 }
 

@@ -107,7 +107,7 @@ bool operation_pool(const struct host *host, uint64_t max, struct writer *reply,
   uint64_t size = info.f_blocks * block;
   writer_u64(reply, TAG_KIND, pool.kind);
   writer_u64(reply, TAG_SIZE, size);
-  writer_u64(reply, TAG_USED, (info.f_blocks - info.f_bfree) * block);
+  writer_u64(reply, TAG_USED, (info.f_blocks - info.f_bfree) * block + btrfs_promised(pool.dir));
   writer_u64(reply, TAG_MAX, pool.kind == POOL_FILE && max > size ? max : size);
   writer_u64(reply, TAG_QUOTAS, quotas == QUOTAS_SIMPLE);
   return true;
@@ -128,5 +128,5 @@ bool pool_short(const struct pool *pool, uint64_t max) {
   uint64_t block = (uint64_t)info.f_bsize;
   uint64_t size = info.f_blocks * block;
   uint64_t wanted = size / 8 > least ? size / 8 : least;
-  return size < max && info.f_bavail * block < wanted;
+  return size < max && info.f_bavail * block < wanted + btrfs_promised(pool->dir);
 }

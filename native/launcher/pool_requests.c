@@ -8,7 +8,8 @@
 #include "router_jobs.h"
 
 enum { HAS_ID = 1, HAS_SAVE = 2, HAS_FROM = 4, HAS_DUMP = 8, HAS_PATH = 16, HAS_QUOTA = 32, HAS_MAX = 64, HAS_OPAQUE = 128 };
-enum { LOOK_MSEC = 500, NO_ROOM_MSEC = 30000 };
+/* What is left when the pool begins to grow lasts for some of these, at the speed of memory. */
+enum { LOOK_MSEC = 100, NO_ROOM_MSEC = 30000 };
 
 static const uint64_t MAX_BYTES = (uint64_t)1 << 50;
 

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 
 const sdk = resolve(import.meta.dirname, '../../packages/sdk/src')
 
-/** The files of the public surface, in the order in which one meets them; index.ts exports from each. */
+/** The files of the public surface, in the order in which one meets them; index.ts or build.ts exports from each. */
 const FILES = [
   'sandbox',
   'create-options',
@@ -17,6 +17,7 @@ const FILES = [
   'variables',
   'network',
   'ports',
+  'checkpoints',
   'files',
   'write-file',
   'upload',
@@ -25,6 +26,14 @@ const FILES = [
   'run',
   'get-sandbox',
   'client',
+  'snapshots',
+  'build/build',
+  'build/plan',
+  'build/template',
+  'sessions',
+  'get-session',
+  'runtimes',
+  'storage',
   'follow',
 ]
 
@@ -40,7 +49,7 @@ export function sdkReference(): string {
     '# TypeScript SDK',
     '',
     "`import { Sandbox } from 'caisson'`. Every call takes an `AbortSignal` and fails with a `SandboxError` whose `code` is one of",
-    '[errors.md](errors.md). [examples/](../../examples/) has whole programs; each is run by a test.',
+    '[errors.md](errors.md). `buildSnapshot` and what belongs to it are exported by `caisson/build`. [examples/](../../examples/) has whole programs; each is run by a test.',
     '',
     ...FILES.flatMap((file) => entries(readFileSync(resolve(sdk, `${file}.ts`), 'utf8'))),
   ].join('\n')
@@ -48,7 +57,7 @@ export function sdkReference(): string {
 
 function entries(source: string): string[] {
   const lines: string[] = []
-  const index = readFileSync(resolve(sdk, 'index.ts'), 'utf8')
+  const index = ['index.ts', 'build.ts'].map((name) => readFileSync(resolve(sdk, name), 'utf8')).join('')
   const isExported = (name: string) => new RegExp(`\\b${name}\\b`).test(index)
   let inExport = false
   for (const [, indent = '', comment = '', declaration = ''] of source.matchAll(DOCUMENTED)) {

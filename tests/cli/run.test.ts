@@ -50,7 +50,7 @@ describe('caisson run', () => {
     expect(codes.map(({ code }) => code)).toEqual([143, 124, 127, expect.any(Number), 125, 2, 2])
     expect([126, 127]).toContain(codes[3]!.code)
     expect(codes[1]!.stderr).toContain('timeout')
-    expect(codes[4]!.stderr).toContain('not supported')
+    expect(codes[4]!.stderr).toContain('"no-such" does not exist')
   })
 
   test.runIf(DRIVER === 'oci')('ends with 137 and says why when memory runs out', async ({ server }) => {
@@ -77,14 +77,16 @@ describe('caisson run', () => {
   })
 
   test('refuses what the server does not have, with the reason', async ({ server }) => {
-    for (const option of [
-      ['--snapshot', 'x'],
-      ['--dependency', 'jq'],
-      ['--scope', 'x'],
-    ]) {
+    const refused: [string[], string][] = [
+      [['--snapshot', 'x'], 'does not exist'],
+      [['--dependency', 'jq; true'], 'names no Debian package'],
+      [['--package', '../x'], 'names no npm package'],
+      [['--scope', 'x'], 'not supported'],
+    ]
+    for (const [option, reason] of refused) {
       const { code, stderr } = await server.cli(['run', ...option, '--', 'true'])
       expect(code).toBe(125)
-      expect(stderr).toContain('not supported')
+      expect(stderr).toContain(reason)
     }
   })
 

@@ -89,7 +89,7 @@ describe('runtimes', () => {
     expect(total).toBe(runtimes.length)
     expect((await json(server, 'rt', 'ls', '--direction', 'desc')).runtimes[0]).toEqual(runtimes.at(-1))
     expect((await json(server, 'runtime', 'list', '--offset', String(total))).runtimes).toEqual([])
-    expect(await ok(server, 'runtimes')).toMatch(/NAME +ID/)
+    expect(await ok(server, 'runtimes')).toMatch(/ID +BUILT/)
     expect((await server.cli(['runtimes', 'list', '--sort', 'size'])).code).toBe(2)
   })
 })

@@ -27,6 +27,17 @@ if (cannotRun) console.warn(`skipped: ${cannotRun}`)
 
 const MOUNT_POINTS = ['proc', 'sys', 'dev', 'tmp', 'etc', '.caisson']
 
+export interface WorldOptions {
+  /** Owner of the data directory, as an unprivileged server would be. */
+  allowUid?: number
+  /** Name of the network namespace that is the launcher's host; without one, this machine's. */
+  netns?: string
+  /** Mounts that the launcher shall not see. */
+  hidden?: string[]
+  /** Where the data directory is made. */
+  parent?: string
+}
+
 /** A data directory of its own with a launcher, whose sandboxes run `probe.c` as their agent on an empty image. */
 export class World implements AsyncDisposable {
   readonly dataDir: string
@@ -53,14 +64,12 @@ export class World implements AsyncDisposable {
     this.launcher = new Launcher(this.program)
   }
 
-  /**
-   * @param allowUid owner of the data directory, as an unprivileged server would be
-   * @param netns name of the network namespace that is the launcher's host; without one, this machine's
-   */
-  static async make(allowUid?: number, netns?: string): Promise<World> {
-    const world = new World(await mkdtemp(join(tmpdir(), 'caisson-launcher-')), allowUid)
+  static async make({ allowUid, netns, hidden = [], parent = tmpdir() }: WorldOptions = {}): Promise<World> {
+    const world = new World(await mkdtemp(join(parent, 'caisson-launcher-')), allowUid)
     if (netns !== undefined)
       world.program.program = await programInside(netns, world.dataDir, world.program.program)
+    if (hidden.length > 0)
+      world.program.program = await programWithout(hidden, world.dataDir, world.program.program)
     await chown(world.dataDir, allowUid ?? 0, allowUid ?? 0)
     await mkdir(join(world.dataDir, 'run'), { mode: 0o700 })
     await chown(join(world.dataDir, 'run'), allowUid ?? 0, allowUid ?? 0)
@@ -166,6 +175,16 @@ export async function programInside(netns: string, dir: string, program: string)
     mode: 0o755,
   })
   return script
+}
+
+/** A program that runs another in a mount namespace without these mounts. @returns its path, in `dir` */
+async function programWithout(mounts: string[], dir: string, program: string): Promise<string> {
+  const script = join(dir, 'launcher-without')
+  const lines = ['#!/bin/sh -e', ...mounts.map((mount) => `umount ${mount}`), `exec ${program} "$@"`]
+  await writeFile(script, `${lines.join('\n')}\n`, { mode: 0o755 })
+  const outer = join(dir, 'launcher-outer')
+  await writeFile(outer, `#!/bin/sh\nexec unshare --mount -- ${script} "$@"\n`, { mode: 0o755 })
+  return outer
 }
 
 /** Waits for what has no event: until `probe` is true. */

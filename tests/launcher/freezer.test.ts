@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { constants } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -6,12 +8,31 @@ import { cannotRun, until, World } from './fixture.ts'
 
 const { ESRCH } = constants.errno
 
-describe.skipIf(cannotRun)('the freezer', () => {
+/** The v2 mounts of this host beside v1 controllers: without them it is a host of v1 alone. */
+const v2 = (await readFile('/proc/self/mountinfo', 'utf8'))
+  .split('\n')
+  .filter((line) => line.includes(' - cgroup2 '))
+  .map((line) => line.split(' ')[4] ?? '')
+const hasV1 = existsSync('/sys/fs/cgroup/freezer')
+
+describe.skipIf(cannotRun).each([
+  ['as this host has it', false],
+  // Skipped where there are no v1 controllers, as on most hosts of today.
+  ...(hasV1 ? [['of version 1', true] as const] : []),
+] as const)('the freezer, %s', (_, withoutV2) => {
   let world: World
   beforeAll(async () => {
-    world = await World.make()
+    world = await World.make({ hidden: withoutV2 ? v2 : [] })
   })
   afterAll(() => world[Symbol.asyncDispose]())
+
+  test('is the one that the host has', async () => {
+    const freezer = (await world.launcher.check()).find(({ name }) => name === 'freezer')
+    expect(freezer).toMatchObject({
+      ok: true,
+      detail: expect.stringMatching(withoutV2 ? /^v1, / : /^v[12], /),
+    })
+  })
 
   const found = async (id: string) => (await world.launcher.list()).find((sandbox) => sandbox.id === id)
   const cpu = async (id: string) => (await readUsage(await world.launcher.hierarchies(), id))!.cpuUsec

@@ -34,7 +34,8 @@ describe.skipIf(cannotRun)('keeping one directory of a root', () => {
     await keep(id, opaque)
     await keep(id, opaque)
     await world.startOnPool(id)
-    const names = async (path: string) => (await world.ask(id, `ls ${path}`)).split('\n').filter(Boolean).toSorted()
+    const names = async (path: string) =>
+      (await world.ask(id, `ls ${path}`)).split('\n').filter(Boolean).toSorted()
     return { id, names }
   }
   const end = async (id: string) => {
@@ -124,7 +125,11 @@ describe.skipIf(cannotRun)('keeping one directory of a root', () => {
     const upper = join(world.dataDir, 'sandboxes', id, 'upper')
     await plant(upper)
     await keep(id)
-    expect((await readdir(outside(), { recursive: true })).toSorted()).toEqual(['agent', 'agent/workspace', 'file'])
+    expect((await readdir(outside(), { recursive: true })).toSorted()).toEqual([
+      'agent',
+      'agent/workspace',
+      'file',
+    ])
     return upper
   }
 

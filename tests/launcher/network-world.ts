@@ -84,7 +84,7 @@ export class NetworkWorld implements AsyncDisposable {
   static async make(v6 = true): Promise<NetworkWorld> {
     await using undo = new AsyncDisposableStack()
     const internet = undo.use(await Internet.make(v6))
-    const world = await World.make(undefined, internet.host.name)
+    const world = await World.make({ netns: internet.host.name })
     undo.move()
     return new NetworkWorld(internet, world)
   }

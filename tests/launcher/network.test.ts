@@ -336,7 +336,7 @@ describe.skipIf(cannotNetwork)('a router on its host', () => {
 
   test('takes addresses that no route covers, and never those of another', async () => {
     await using net = await NetworkWorld.make()
-    await using other = await World.make(undefined, net.host.name)
+    await using other = await World.make({ netns: net.host.name })
     await net.host.ip(['route add 198.18.0.0/16 via 5.5.5.1'])
     const settings = { permit: [], host: [] }
     expect((await net.world.launcher.network(settings)).address4).toBe('198.19.15.254')

@@ -1,8 +1,22 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chown, link, rename, stat, symlink, truncate, unlink, writeFile } from 'node:fs/promises'
-import { constants } from 'node:os'
+import {
+  chown,
+  link,
+  mkdir,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { fields } from '@caisson/protocol/frame-codec'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -21,6 +35,18 @@ async function inside(world: World, ...command: string[]): Promise<string> {
   const pid = await world.launcher.pid()
   const { stdout } = await run('nsenter', [`--mount=/proc/${pid}/ns/mnt`, '--', ...command])
   return stdout
+}
+
+/** Kills a launcher and what it has forked. */
+async function killAll(pid: number): Promise<void> {
+  const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  for (const one of [pid, ...children.split(' ').filter(Boolean).map(Number)])
+    try {
+      process.kill(one, 'SIGKILL')
+    } catch {
+      // It has just ended.
+    }
+  await until(() => !existsSync(`/proc/${pid}`))
 }
 
 describe.skipIf(cannotRun)('the pool', () => {
@@ -248,6 +274,38 @@ describe.skipIf(cannotRun)('the pool', () => {
     await pool().removeSave('sav_after')
   })
 
+  test('has whole roots whenever the launcher and its workers are killed', async () => {
+    for (const name of ['a', 'b']) {
+      await make(name)
+      await world.startOnPool(name)
+      await world.ask(name, `put /tmp/file ${name}`)
+      await pool().save(name, `sav_${name}`)
+      await end(name)
+    }
+    await make('crash', 'sav_a')
+    for (let i = 0; i < 12; i++) {
+      const steps = Promise.allSettled([
+        pool().replaceRoot('crash', i % 2 ? 'sav_a' : 'sav_b', 8 * MIB),
+        pool().save('crash', `sav_${i}`),
+        make(`new_${i}`, 'sav_a'),
+      ])
+      await sleep(i / 2)
+      await killAll(await world.launcher.pid())
+      await steps
+      await world.startOnPool('crash')
+      expect(await world.ask('crash', 'cat /tmp/file')).toMatch(/^[ab]$/)
+      await world.launcher.delete('crash')
+    }
+    const { roots, saves } = await pool().list()
+    for (const id of roots.keys()) {
+      await world.startOnPool(id)
+      expect(await world.ask(id, 'cat /tmp/file')).toMatch(/^[ab]$/)
+      await end(id)
+    }
+    for (const save of saves.keys()) await pool().removeSave(save)
+    expect(await inside(world, 'ls', join(world.dataDir, 'pool/sandboxes'))).toBe('')
+  })
+
   test('leaves no trace of a hundred roots, saves and copies', async () => {
     const before = await world.traces()
     for (let i = 0; i < 100; i++) {
@@ -366,17 +424,53 @@ describe.skipIf(cannotRun)('requests about the pool', () => {
   })
 })
 
-test.skipIf(cannotRun)('a pool outlives its launcher, and its device does not outlive the last user', async () => {
-  const world = await World.make()
-  await world.launcher.pool.open(GIB)
-  await world.launcher.pool.makeRoot('kept', { from: null, diskBytes: null })
-  await world.startOnPool('kept')
-  await world.ask('kept', 'put /tmp/file kept')
-  await world.launcher.delete('kept')
-  await world.launcher.shutdown()
-  await until(async () => (await world.loops()).length === 0)
-  await world.startOnPool('kept')
-  expect(await world.ask('kept', 'cat /tmp/file')).toBe('kept')
-  await world[Symbol.asyncDispose]()
-  await until(async () => (await world.loops()).length === 0)
-})
+test.skipIf(cannotRun)(
+  'a pool outlives its launcher, and its device does not outlive the last user',
+  async () => {
+    const world = await World.make()
+    await world.launcher.pool.open(GIB)
+    await world.launcher.pool.makeRoot('kept', { from: null, diskBytes: null })
+    await world.startOnPool('kept')
+    await world.ask('kept', 'put /tmp/file kept')
+    await world.launcher.delete('kept')
+    await world.launcher.shutdown()
+    await until(async () => (await world.loops()).length === 0)
+    await world.startOnPool('kept')
+    expect(await world.ask('kept', 'cat /tmp/file')).toBe('kept')
+    await world[Symbol.asyncDispose]()
+    await until(async () => (await world.loops()).length === 0)
+  },
+)
+
+test.skipIf(cannotRun)(
+  'on a data directory that is on btrfs the pool is part of that, with the quotas it has',
+  async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'caisson-btrfs-'))
+    await using undo = new AsyncDisposableStack()
+    undo.defer(() => rm(dir, { recursive: true }))
+    await writeFile(join(dir, 'image'), '')
+    await truncate(join(dir, 'image'), 512 * MIB)
+    await run('mkfs.btrfs', ['-q', join(dir, 'image')])
+    await mkdir(join(dir, 'mount'))
+    await run('mount', ['-o', 'loop', join(dir, 'image'), join(dir, 'mount')])
+    undo.defer(async () => void (await run('umount', [join(dir, 'mount')])))
+    await using world = await World.make({ parent: join(dir, 'mount') })
+    const { pool } = world.launcher
+    expect(await pool.open(8 * GIB)).toMatchObject({ kind: 'filesystem', maxBytes: 512 * MIB, quotas: false })
+    await expect(pool.makeRoot('limited', { from: null, diskBytes: 8 * MIB })).rejects.toMatchObject({
+      step: 'quota',
+    })
+    await pool.makeRoot('first', { from: null, diskBytes: null })
+    await world.startOnPool('first')
+    await world.ask('first', 'put /tmp/file text')
+    await pool.save('first', 'sav_first')
+    await world.launcher.delete('first')
+    await pool.replaceRoot('first', 'sav_first', null)
+    await world.startOnPool('first')
+    expect(await world.ask('first', 'cat /tmp/file')).toBe('text')
+    await world.launcher.delete('first')
+    await pool.removeRoot('first')
+    await pool.removeSave('sav_first')
+    expect(existsSync(join(world.dataDir, 'pool.img'))).toBe(false)
+  },
+)

@@ -201,7 +201,7 @@ async function connectAs(uid: number, path: string): Promise<'greeted' | 'refuse
 }
 
 test.skipIf(cannotRun)('a server that is not root may use the launcher and owns the sockets', async () => {
-  await using world = await World.make(65_534)
+  await using world = await World.make({ allowUid: 65_534 })
   const { id } = await world.start()
   expect(await connectAs(65_534, world.program.socket)).toBe('greeted')
   for (const name of ['launcher.sock', `${id}.sock`]) {

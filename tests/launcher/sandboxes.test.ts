@@ -183,6 +183,37 @@ describe.skipIf(cannotRun)('sandboxes', () => {
     expect(uid).toBe(0)
   })
 
+  test('are machines of their own, and the same one at each start', async () => {
+    const first = await world.start()
+    const second = await world.start()
+    const machine = await world.ask(first.id, 'cat /etc/machine-id')
+    expect(machine).toMatch(/^[0-9a-f]{32}\n$/)
+    expect(await world.ask(second.id, 'cat /etc/machine-id')).not.toBe(machine)
+    await world.launcher.delete(first.id)
+    await world.launcher.start(first)
+    expect(await world.ask(first.id, 'cat /etc/machine-id')).toBe(machine)
+    for (const { id } of [first, second]) await world.launcher.delete(id)
+  })
+
+  test('have their names written anew over whatever stands there', async () => {
+    const plan = await world.start()
+    for (const command of [
+      'unlink /etc/machine-id',
+      'mkdir /etc/machine-id',
+      'put /etc/machine-id/file text',
+      'unlink /etc/hostname',
+      'symlink /tmp/target /etc/hostname',
+      'put /tmp/target kept',
+    ])
+      expect(await world.ask(plan.id, command)).toMatch(/ ok\n/)
+    await world.launcher.delete(plan.id)
+    await world.launcher.start(plan)
+    expect(await world.ask(plan.id, 'cat /etc/machine-id')).toMatch(/^[0-9a-f]{32}\n$/)
+    expect(await world.ask(plan.id, 'cat /etc/hostname')).toBe(`${plan.hostname}\n`)
+    expect(await world.ask(plan.id, 'cat /tmp/target')).toBe('kept')
+    await world.launcher.delete(plan.id)
+  })
+
   test('stay within their memory, and the kernel’s kills are counted', async () => {
     const { id } = await world.start()
     const hierarchies = await world.launcher.hierarchies()

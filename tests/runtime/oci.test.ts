@@ -62,7 +62,7 @@ async function openWorld(): Promise<World> {
 /** The pool where this host can have one, as a server does it. */
 async function openLayers(dataDir: string, launcher: Launcher): Promise<Layers> {
   const overlay = new OverlayLayers({ dataDir, hand: launcher })
-  const pool = new BtrfsLayers({ hand: launcher.pool, maxBytes: async () => 2 ** 30, before: overlay })
+  const pool = new BtrfsLayers({ hand: launcher.pool, maxBytes: 2 ** 30, before: overlay })
   try {
     await pool.open()
     return pool

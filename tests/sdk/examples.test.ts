@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { expect } from 'vitest'
-import { TestServer, test } from '../fixture.ts'
+import { DRIVER, TestServer, test } from '../fixture.ts'
 import { cannotNetwork, World } from '../network/world.ts'
 
 const folder = resolve(import.meta.dirname, '../../examples')
@@ -21,12 +21,13 @@ const OUTPUT: Record<string, string> = {
     '1.1.1.1:443 is allowed: allow 1.1.1.1\n8.8.8.8:22 is refused: default deny\n10.0.0.1:22 is refused: private address\nexample.com is refused: default deny\nConnectionRefusedError: [Errno 111] Connection refused\ntcp 8.8.8.8 22 default deny\nthe network is none\n',
   'ports.ts':
     'a link for a browser\nwithout a token: 401\nwith it: 200 hello from inside\nexposed ports: 0\n',
+  'attempts.ts': 'after restore: 10\nresults: 20 15 9\nthe best was 20\nresumed by itself: true\n',
   'endings.ts':
     'exited 3\nsignalled SIGKILL null\nexecution-timeout null\ncommand_not_found no-such-program\nfailed: broken\n',
 }
 
 /** Those that need more than a server. */
-const SPECIAL = ['network.ts', 'ports.ts']
+const SPECIAL = ['attempts.ts', 'network.ts', 'ports.ts']
 
 test.for(readdirSync(folder).filter((name) => name.endsWith('.ts') && !SPECIAL.includes(name)))(
   'example %s prints what it says',
@@ -37,6 +38,11 @@ test('example ports.ts prints what it says', async () => {
   await using server = await TestServer.start({ listen: '127.0.0.1:0' })
   await compare('ports.ts', server)
 })
+
+test.runIf(DRIVER === 'oci')(
+  'example attempts.ts prints what it says (by the storage that root has)',
+  ({ server }) => compare('attempts.ts', server),
+)
 
 test.skipIf(cannotNetwork !== null)('example network.ts prints what it says', async () => {
   await using world = await World.create()

@@ -57,7 +57,9 @@ describe('a sandbox', () => {
 
   test('asking for what is not there is refused with its reason', async ({ server }) => {
     const client = server.client()
-    await expect(Sandbox.create({ client, snapshot: 'x' })).rejects.toMatchObject({ code: 'not_supported' })
+    await expect(Sandbox.create({ client, snapshot: 'x' })).rejects.toMatchObject({
+      code: 'snapshot_not_found',
+    })
     // biome-ignore lint/suspicious/noExplicitAny: a misspelt option is what is tested.
     await expect(Sandbox.create({ client, memroy: '1Gi' } as any)).rejects.toThrow(/memroy/)
   })

@@ -4,7 +4,7 @@
  * @module
  */
 export { type BuildOptions, type BuildResult, buildSnapshot } from './build/build.ts'
+export type { BuildSpec } from './build/build-spec.ts'
 export type { ChosenFile } from './build/files.ts'
 export { BUILD_FILES, type BuildPlan, type PlanOptions, planSnapshot } from './build/plan.ts'
-export type { BuildSpec } from './build/spec.ts'
 export { snapshotTemplate } from './build/template.ts'

@@ -32,13 +32,14 @@ export async function serverOf(answers: Answers) {
     else outgoing.end(typeof answer === 'string' ? answer : JSON.stringify(answer))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const client = new Client({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const client = new Client({ url })
   onTestFinished(() => {
     void client.close()
     server.closeAllConnections()
     server.close()
   })
-  return { client, asked, requests: () => asked.map(({ request }) => request) }
+  return { url, client, asked, requests: () => asked.map(({ request }) => request) }
 }
 
 async function read(incoming: IncomingMessage): Promise<Asked> {

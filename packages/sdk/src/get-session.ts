@@ -10,10 +10,10 @@ import type { Session, SessionOptions } from './sessions.ts'
  * ```ts
  * import { getSession } from 'caisson'
  *
- * // const session = await getSession('chat-42', { sandbox: { runtime: 'python:3.13' } })
- * // const sandbox = await session.sandbox()
- * // await sandbox.files.write('workspace/notes.txt', 'kept for the whole session')
- * console.log(typeof getSession) // function
+ * const session = await getSession('chat-42', { sandbox: { env: { LANGUAGE: 'en' } } })
+ * const sandbox = await session.sandbox()
+ * await sandbox.files.write('workspace/notes.txt', 'kept for the whole session')
+ * await session.delete()
  * ```
  * @throws SandboxError as `client.sessions.create()`
  */

@@ -15,7 +15,7 @@ export type OnStep = (step: string) => void
  * import { Client } from 'caisson'
  *
  * const { runtimes } = new Client()
- * for (const { name, built } of await runtimes.list()) console.log(name, built)
+ * for (const { id, built } of await runtimes.list()) console.log(id, built) // base:latest true
  * // await runtimes.build('python:3.13', { onStep: console.log })
  * ```
  */
@@ -31,7 +31,11 @@ export class Runtimes {
     return (await this.#client.call('listRuntimes', query, options)).runtimes
   }
 
-  /** By "name:tag", or a name for its tag "latest". @throws SandboxError `runtime_not_found` */
+  /**
+   * By "name:tag", or a name for its tag "latest".
+   *
+   * @throws SandboxError `runtime_not_found`
+   */
   get(runtime: string, options: CallOptions = {}): Promise<Runtime> {
     return this.#client.call('getRuntime', { runtime }, options)
   }

@@ -285,6 +285,15 @@ export class Sandbox implements AsyncDisposable {
    * Pauses it, to its own `pauseDepth` unless another is given; pausing deeper what is paused is allowed. Any command,
    * file or SSH connection resumes it.
    *
+   * @example
+   * ```ts
+   * import { Sandbox } from 'caisson'
+   *
+   * await using sandbox = await Sandbox.create({ files: { 'a.txt': 'kept' } })
+   * await sandbox.pause({ depth: 'filesystem' })
+   * const { stdout, autoResumed } = await sandbox.exec(['cat', 'a.txt'])
+   * console.log(stdout, autoResumed) // kept true
+   * ```
    * @throws SandboxError `not_supported` for a depth that the server cannot; `pause_failed`
    */
   async pause(options: CallOptions & { depth?: PauseDepth | undefined } = {}): Promise<this> {

@@ -62,9 +62,11 @@ export class Session {
  * import { Client } from 'caisson'
  *
  * const { sessions } = new Client()
- * for (const session of await sessions.list({ status: 'paused' })) console.log(session.name, session.info.bootedAt)
- * // const session = await sessions.create({ name: 'chat-42', pauseAfter: '30m' })
- * // await (await session.sandbox()).exec(['python3', 'turn.py']) // starts it
+ * const session = await sessions.create({ pauseAfter: '30m', sandbox: { env: { LANGUAGE: 'en' } } })
+ * const sandbox = await session.sandbox()
+ * await sandbox.sh('echo "first turn" > workspace/notes.txt') // starts it
+ * console.log((await session.refresh()).info.status) // active
+ * await session.delete()
  * ```
  */
 export class Sessions {
@@ -86,7 +88,11 @@ export class Sessions {
     return new Session(this.#client, await this.#client.call('createSession', input, once))
   }
 
-  /** By id or name. @throws SandboxError `session_not_found` */
+  /**
+   * By id or name.
+   *
+   * @throws SandboxError `session_not_found`
+   */
   async get(session: string, options: CallOptions = {}): Promise<Session> {
     return new Session(this.#client, await this.#client.call('getSession', { session }, options))
   }

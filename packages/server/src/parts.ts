@@ -65,13 +65,14 @@ function createDriver(config: Config, launcher: Launcher | null): Driver {
 
 /** `auto`: the pool where this host can have one, else an overlay. */
 async function openLayers(config: Config, launcher: Launcher | null, log: Log): Promise<Layers> {
-  const { dataDir, storage } = config
+  const { dataDir, storage, poolSize } = config
   if (storage === 'auto' || storage === 'btrfs') {
+    const maxBytes = await poolSizeOf(dataDir, poolSize)
     try {
-      return await openPool(config, launcher, log)
+      return await openPool(config, launcher, maxBytes, log)
     } catch (err) {
       // What is in a pool must not seem to be gone.
-      if (storage === 'btrfs' || existsSync(join(dataDir, 'pool.img'))) throw err
+      if (storage === 'btrfs' || hasPool(dataDir)) throw err
       log.warn({ err }, 'there is no storage pool: no snapshots, no forks, no disk limits')
     }
   }
@@ -80,18 +81,24 @@ async function openLayers(config: Config, launcher: Launcher | null, log: Log): 
   return layers
 }
 
+/** A file, or a directory where the data directory is on btrfs itself. */
+function hasPool(dataDir: string): boolean {
+  return ['pool.img', 'pool/saves'].some((name) => existsSync(join(dataDir, name)))
+}
+
 /** @throws SandboxError `host_not_ready` */
-async function openPool(config: Config, launcher: Launcher | null, log: Log): Promise<Layers> {
-  const { dataDir, poolSize } = config
+async function openPool(
+  config: Config,
+  launcher: Launcher | null,
+  maxBytes: number,
+  log: Log,
+): Promise<Layers> {
+  const { dataDir, driver } = config
   const began = performance.now()
   try {
-    if (launcher === null)
-      throw new Error(`the driver is ${config.driver}, and only the launcher can have one`)
-    const layers = new BtrfsLayers({
-      hand: launcher.pool,
-      maxBytes: () => poolSizeOf(dataDir, poolSize),
-      before: new OverlayLayers({ dataDir, hand: launcher }),
-    })
+    if (launcher === null) throw new Error(`the driver is "${driver}", and only the launcher has pools`)
+    const before = new OverlayLayers({ dataDir, hand: launcher })
+    const layers = new BtrfsLayers({ hand: launcher.pool, maxBytes, before })
     await layers.open()
     const ms = Math.round(performance.now() - began)
     log.info({ quota: layers.quota, maxBytes: layers.maxDiskBytes, ms }, 'the storage pool is open')

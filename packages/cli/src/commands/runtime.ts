@@ -35,14 +35,14 @@ function listCommand(): Command {
     async ({ json, url, dataDir, ...query }: CommonFlags & InputOf<'listRuntimes'>) => {
       const page = await connect(defined({ url, dataDir })).call('listRuntimes', query)
       if (json) return printJson(page)
-      await printLine(table(['NAME', 'BUILT', 'SOURCE', 'DESCRIPTION'], page.runtimes.map(row)))
+      await printLine(table(['ID', 'BUILT', 'SOURCE', 'DESCRIPTION'], page.runtimes.map(row)))
       tellMore(page.total, page.runtimes.length, { offset: query.offset ?? 0 })
     },
   )
 }
 
-const row = ({ name, source, built, description }: Runtime): string[] => [
-  name,
+const row = ({ id, source, built, description }: Runtime): string[] => [
+  id,
   built ? 'yes' : 'no',
   source,
   description,
@@ -61,8 +61,8 @@ function getCommand(): Command {
 function describe(runtime: Runtime): string {
   const { memory, cpu, disk } = runtime.requirements
   return facts([
-    ['name', runtime.name],
     ['id', runtime.id],
+    ['name', runtime.name],
     ['description', runtime.description],
     ['notes', runtime.notes],
     ['source', runtime.source === 'image' ? 'an imported image' : 'comes with Caisson'],
@@ -87,7 +87,7 @@ function buildCommand(): Command {
       const runtime = await stoppable('The build', undefined, (signal) =>
         runtimes.build(name, { force: flags.force, onStep: teller(flags), signal }),
       )
-      await (flags.json ? printJson(runtime) : printLine(runtime.name))
+      await (flags.json ? printJson(runtime) : printLine(runtime.id))
     },
   )
 }
@@ -112,7 +112,7 @@ function importCommand(): Command {
   return withConnection(command).action(
     async (name: string, file: string | undefined, flags: ImportFlags) => {
       const runtime = await importImage(name, file, flags)
-      await (flags.json ? printJson(runtime) : printLine(runtime.name))
+      await (flags.json ? printJson(runtime) : printLine(runtime.id))
     },
   )
 }

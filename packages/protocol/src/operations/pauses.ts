@@ -57,6 +57,7 @@ export const pauses = {
       'name_taken',
       'too_many',
       'create_failed',
+      'save_failed',
       'idempotency_conflict',
       'shutting_down',
     ],

@@ -51,6 +51,8 @@ export const snapshots = {
       'sandbox_ended',
       'invalid_transition',
       'checkpoint_not_found',
+      'not_supported',
+      'pause_failed',
       'resume_failed',
     ],
   }),

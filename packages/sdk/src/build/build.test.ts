@@ -162,8 +162,9 @@ describe('a build', () => {
     )
   })
 
-  test('with a mistake in its file sends nothing', async () => {
+  test('with a mistake in its file, or in its tag, sends nothing', async () => {
     const { client, requests } = await serverOf(ANSWERS)
+    await expect(client.snapshots.build(project(), { env, tag: 'a b' })).rejects.toThrow(/The tag "a b" must/)
     await expect(client.snapshots.build(project())).rejects.toThrow(/needs KEY/)
     expect(requests()).toEqual([])
   })

@@ -33,6 +33,8 @@ export interface BuildResult {
 /** Where files go; the type keeps it the server's. */
 const WORKSPACE: typeof Workspace = '/home/agent/workspace'
 
+const TAG = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/
+
 /** Long enough for any upload; a build that was cut off leaves its sandbox no longer. */
 const TTL = '1h'
 
@@ -43,7 +45,10 @@ const TTL = '1h'
  * @throws SandboxError as `planSnapshot()`, `Sandbox.create()` and `client.snapshots.create()`
  */
 export async function buildSnapshot(directory: string, options: BuildOptions = {}): Promise<BuildResult> {
-  const { onProgress: tell = () => {}, signal, force } = options
+  const { onProgress: tell = () => {}, signal, force, tag = 'latest' } = options
+  // Else it would be told when all else is done.
+  if (!TAG.test(tag))
+    throw refused('tag', `The tag "${tag}" must be letters, digits, "_", "." and "-", at most 128.`)
   const client = clientOf(options.client)
   const plan = await planSnapshot(directory, options)
   for (const note of plan.notes) tell(note)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
+import type { BuildSpec } from './build-spec.ts'
 import type { ChosenFile } from './files.ts'
 import { contentHash } from './hash.ts'
-import type { BuildSpec } from './spec.ts'
 
 const spec: BuildSpec = {
   runtime: 'base:latest',

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
+import type { BuildSpec } from './build-spec.ts'
 import type { ChosenFile } from './files.ts'
-import type { BuildSpec } from './spec.ts'
 
 /**
  * The digest of what a snapshot is built from: what the build file says, variables put in, and path, permissions and

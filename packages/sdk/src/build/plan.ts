@@ -1,10 +1,11 @@
 import { readFile, realpath, stat } from 'node:fs/promises'
 import { basename, join, relative, resolve } from 'node:path'
 import { SandboxError } from '@caisson/protocol/errors'
+import type { BuildSpec } from './build-spec.ts'
 import { type ChosenFile, chooseFiles, isThere } from './files.ts'
 import { matches } from './glob.ts'
 import { contentHash } from './hash.ts'
-import { type BuildSpec, NAME_RULE, type ReadSpec, readSpec, SNAPSHOT_NAME } from './spec.ts'
+import { NAME_RULE, type ReadSpec, readSpec, SNAPSHOT_NAME } from './spec.ts'
 
 /** Names under which a build file is found by itself. */
 export const BUILD_FILES = ['caisson-snapshot.yaml', 'caisson-snapshot.yml', 'caisson-snapshot.json'] as const

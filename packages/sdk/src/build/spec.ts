@@ -1,19 +1,7 @@
+import type { BuildSpec } from './build-spec.ts'
 import { BuildDocument } from './document.ts'
 import { type Pattern, parsePattern } from './glob.ts'
 import { substitute } from './substitute.ts'
-
-/** What a build file asks for, variables put in. */
-export interface BuildSpec {
-  runtime: string
-  name: string | undefined
-  description: string | undefined
-  dependencies: string[]
-  packages: string[]
-  /** As they were written, in their order. */
-  files: string[]
-  env: Record<string, string>
-  metadata: Record<string, string>
-}
 
 /** A build file that has no mistakes. */
 export interface ReadSpec {

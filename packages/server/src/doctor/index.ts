@@ -7,7 +7,7 @@ import { forwarding, forwarding6, otherFirewalls, previews } from './forwarding.
 import { kernel, openFiles, overlay, userNamespaces } from './host.ts'
 import { agent, baseRuntime, crun, dataDirectory, listener, seccomp } from './installation.ts'
 import { askLauncher, idmappedLayers, launcherAnswers } from './launcher.ts'
-import { freezer, memoryOnDisk, pool } from './storage.ts'
+import { diskLimits, freezer, memoryOnDisk, pool } from './storage.ts'
 
 const ISOLATION: Record<Config['driver'], string> = {
   oci: 'Own user, pid, mount, network, ipc, uts and cgroup namespaces, a seccomp filter and few capabilities; the kernel is shared with this host.',
@@ -58,8 +58,11 @@ function rows(config: Config, data: Finding, signal?: AbortSignal): Row[] {
         row('idmapped-mounts', 'files that belong to no user of the host', oci, async () =>
           idmappedLayers(await abilities),
         ),
-        row('pool', 'snapshots, checkpoints, forks and disk limits', config.storage === 'btrfs', async () =>
+        row('pool', 'snapshots, checkpoints and forks', config.storage === 'btrfs', async () =>
           pool(await abilities, config.storage === 'btrfs'),
+        ),
+        row('disk-limits', 'how much of the disk a sandbox can take', false, async () =>
+          diskLimits(await abilities),
         ),
         row('freezer', 'pause without ending what runs', false, async () => freezer(await abilities)),
         row('memory-on-disk', 'pauses that outlive a restart of the host', false, async () =>

@@ -36,7 +36,7 @@ async function ask(config: Config, dataDir: string, own: boolean, signal: AbortS
   const launcher = new Launcher(settings)
   try {
     const abilities = await launcher.check(signal)
-    return own ? [...abilities, await tryPool(launcher, dataDir, signal)] : abilities
+    return own ? [...abilities, ...(await tryPool(launcher, signal))] : abilities
   } finally {
     // Only ours is ended; a launcher that serves sandboxes goes on.
     if (own) await launcher.shutdown(AbortSignal.timeout(DEADLINE_MS)).catch(() => {})

@@ -12,7 +12,18 @@ export function pool(abilities: Abilities, required: boolean): Finding {
   if (gap === undefined) return ok(found[0]?.detail ?? found[1]?.detail ?? 'a pool can be made')
   const fix = 'Install its tools (apt-get install btrfs-progs) and load the module: modprobe btrfs loop.'
   if (required) return missing(gap.detail, fix)
-  return degraded(`${gap.detail}: no snapshots, no forks, no disk limits`, fix)
+  return degraded(`${gap.detail}: no snapshots, checkpoints and forks`, fix)
+}
+
+export function diskLimits(abilities: Abilities): Finding {
+  if (abilities instanceof Error) return missing(NOT_ASKED, MEND_LAUNCHER)
+  const found = abilities.find(({ name }) => name === 'disk-limits')
+  if (found?.ok) return ok(found.detail)
+  const fix = 'Use Linux 6.7 or newer; on a btrfs of your own: btrfs quota enable --simple <data directory>.'
+  return degraded(
+    `${found?.detail ?? 'not tried: there is no pool to try'}: a sandbox can fill the disk`,
+    fix,
+  )
 }
 
 export function freezer(abilities: Abilities): Finding {

@@ -2,7 +2,7 @@ import { PassThrough } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
 import { expect, test } from 'vitest'
 import type { RootPlan, SandboxPlan } from '../core/plan.ts'
-import type { Driver, NetworkHand } from './driver.ts'
+import type { Driver, MemoryHand, NetworkHand } from './driver.ts'
 import { ManagedDriver } from './managed.ts'
 
 const plan: SandboxPlan = {
@@ -168,4 +168,71 @@ test('errors of the driver that are rows pass unchanged, and failures are logged
   })
   await expect(driver.list()).rejects.toBe(error)
   expect(warnings).toMatchObject([{ driver: 'test', step: 'list', err: error }])
+})
+
+function handWith(parts: Partial<MemoryHand>): MemoryHand {
+  return {
+    noDumps: null,
+    freeze: async () => {},
+    thaw: async () => {},
+    dump: async () => ({ bytes: 1 }),
+    removeDump: async () => {},
+    listDumps: async () => [],
+    ...parts,
+  }
+}
+
+test('a driver keeps memory when the one beneath does, which is known once it is open', async () => {
+  const able = new ManagedDriver(driverWith({ memory: handWith({ noDumps: 'no criu' }) }))
+  await able.open()
+  expect(able.memory?.noDumps).toBe('no criu')
+  const unable = new ManagedDriver(driverWith({}))
+  await unable.open()
+  expect(unable.memory).toBeUndefined()
+})
+
+test('freezing, dumping, thawing and stopping of one sandbox never overlap', async () => {
+  const steps: string[] = []
+  const step = (name: string) => async () => {
+    steps.push(`${name} begins`)
+    await new Promise(setImmediate)
+    steps.push(`${name} ends`)
+    return { bytes: 0 }
+  }
+  const memory = handWith({
+    freeze: async () => void (await step('freeze')()),
+    dump: step('dump'),
+    thaw: async () => void (await step('thaw')()),
+  })
+  const driver = new ManagedDriver(driverWith({ memory, stop: async () => void (await step('stop')()) }))
+  await driver.open()
+  const hand = driver.memory as MemoryHand
+  await Promise.all([hand.freeze('a'), hand.dump('a', 'dmp_1', false), hand.thaw('a'), driver.stop('a')])
+  const names = ['freeze', 'dump', 'thaw', 'stop']
+  expect(steps).toEqual(names.flatMap((name) => [`${name} begins`, `${name} ends`]))
+})
+
+test('a freeze that comes too late is thawed, and a late dump that ended nothing is removed', async () => {
+  const late = Promise.withResolvers<void>()
+  const undone: string[] = []
+  const memory = handWith({
+    freeze: () => late.promise,
+    dump: async () => {
+      await late.promise
+      return { bytes: 1 }
+    },
+    thaw: async (id) => void undone.push(`thaw ${id}`),
+    removeDump: async (dump) => void undone.push(`remove ${dump}`),
+  })
+  const driver = new ManagedDriver(driverWith({ memory }), { deadlines: { freeze: 5, dump: 5 } })
+  await driver.open()
+  const failed = [
+    driver.memory?.freeze('a'),
+    driver.memory?.dump('b', 'dmp_b', false),
+    driver.memory?.dump('c', 'dmp_c', true),
+  ].map((promise) => expect(promise).rejects.toThrow('it took longer than 5 ms'))
+  await Promise.all(failed)
+  late.resolve()
+  await Promise.all(['a', 'b', 'c'].map((id) => driver.stop(id)))
+  expect(undone.sort()).toEqual(['remove dmp_b', 'thaw a'])
 })

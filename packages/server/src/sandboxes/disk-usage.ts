@@ -1,6 +1,6 @@
 import type { DiskUsage } from '@caisson/protocol/resources'
 import type { Context } from './context.ts'
-import { usedDigests } from './garbage.ts'
+import { usedDigests } from './garbage/images.ts'
 
 /** What takes how much disk, as far as the storage counts it. */
 export async function getDiskUsage(context: Context): Promise<DiskUsage> {

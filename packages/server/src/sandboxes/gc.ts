@@ -1,6 +1,7 @@
 import type { Collected } from '@caisson/protocol/resources'
 import { type Context, join } from './context.ts'
-import { findGarbage, type Garbage } from './garbage.ts'
+import type { Garbage } from './garbage/garbage.ts'
+import { findGarbage } from './garbage/index.ts'
 
 const HOUR_MS = 3_600_000
 

@@ -34,6 +34,13 @@ test('a plan keeps its layers; the rest follows from the id', () => {
   })
 })
 
+test('a root of the pool is its layers, and a dump is handed on', () => {
+  const root = { kind: 'pool', lowers: ['saves/sav_1', 'images/a'] } as const
+  const asked = toLaunchPlan({ ...plan({ ...root, lowers: [...root.lowers] }), dump: 'dmp_1' })
+  expect(asked).toMatchObject({ root, dump: 'dmp_1' })
+  expect(toLaunchPlan(plan({ kind: 'pool', lowers: [] }))).not.toHaveProperty('dump')
+})
+
 test('a root that lies elsewhere is refused', () => {
   const foreign = {
     kind: 'overlay',

@@ -9,7 +9,7 @@ import { followOutput } from '../output.ts'
 import { savesOf, withNewSave } from '../saved/saves.ts'
 import { start } from '../start-execution.ts'
 import type { Progress } from './shared.ts'
-import { BUILD_DIR, CA_BUNDLE, type Surroundings, surroundingsOf } from './surroundings.ts'
+import { BUILD_DIR, CA_BUNDLE, NO_SURROUNDINGS, type Surroundings, surroundingsOf } from './surroundings.ts'
 
 /** A step that takes longer has gone wrong. */
 const STEP_TIMEOUT = '30m'
@@ -17,22 +17,6 @@ const STEP_TIMEOUT = '30m'
 const MAX_OUTPUT = 32 * 1024 * 1024
 /** Of a failed step's output, so much is told. */
 const LOG_LINES = 15
-
-const NO_SURROUNDINGS: Surroundings = {
-  network: {
-    default: 'deny',
-    allow: [],
-    deny: [],
-    learn: false,
-    uploadBytesPerSecond: null,
-    downloadBytesPerSecond: null,
-    connections: null,
-    vouched: [],
-  },
-  env: {},
-  proxy: null,
-  certificates: null,
-}
 
 /** What a sandbox that builds is made from, and what for. */
 export interface Wanted {
@@ -162,8 +146,7 @@ export async function withBuilder<T>(
 ): Promise<T> {
   progress('starting a builder sandbox')
   const { image, layers, sources } = wanted
-  const surroundings =
-    sources.length === 0 ? NO_SURROUNDINGS : await surroundingsOf(context.config.build, sources)
+  const surroundings = sources.length === 0 ? NO_SURROUNDINGS : await surroundingsOf(context.config, sources)
   const hasNetwork = sources.length > 0
   if (hasNetwork) await networksOf(context).router.vouch(surroundings.network.vouched)
   const made = {

@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns/promises'
+import { lookup, Resolver } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Config } from '../../config.ts'
@@ -28,10 +28,14 @@ export const CA_BUNDLE = `${BUILD_DIR}/certificates.pem`
  * @param sources URLs of mirrors and registries
  * @throws SandboxError `build_failed` for what no sandbox can reach
  */
-export async function surroundingsOf(config: Config['build'], sources: string[]): Promise<Surroundings> {
-  const { proxy, caFile } = config
+export async function surroundingsOf(
+  { build, network: { dns } }: Pick<Config, 'build' | 'network'>,
+  sources: string[],
+): Promise<Surroundings> {
+  const { proxy, caFile } = build
+  const find = finder(dns)
   const [reached, authorities] = await Promise.all([
-    proxy === null ? Promise.all(sources.map(named)) : [await addressed(proxy)],
+    proxy === null ? Promise.all(sources.map((url) => named(url, find))) : [await addressed(proxy, find)],
     caFile === null ? null : certificates(caFile).catch((cause) => unusable('build.caFile', cause.message)),
   ])
   const allow = [...new Set(reached.flatMap(({ entries }) => entries))].sort()
@@ -56,23 +60,31 @@ const CLOSED: NetworkRecord = {
   connections: null,
 }
 
+/** No network. */
+export const NO_SURROUNDINGS: Surroundings = {
+  network: { ...CLOSED, vouched: [] },
+  env: {},
+  proxy: null,
+  certificates: null,
+}
+
 interface Reached {
   entries: string[]
   addresses: string[]
 }
 
 /** A mirror or registry: by its name, which the doors check; by its address where it has no other name. */
-async function named(text: string): Promise<Reached> {
+async function named(text: string, find: Find): Promise<Reached> {
   const { host, port } = hostOf(text)
-  const addresses = await addressesOf(host)
+  const addresses = await addressesOf(host, find)
   if (isIP(host)) return { entries: [host], addresses }
   return { entries: [entry(NAMED_PORTS.includes(port) ? host : `${host}:${port}`, text)], addresses }
 }
 
 /** A proxy: by its addresses, because what is sent to it names others; its name, too, so that it can be found. */
-async function addressed(text: string): Promise<Reached> {
+async function addressed(text: string, find: Find): Promise<Reached> {
   const { host } = hostOf(text)
-  const addresses = await addressesOf(host)
+  const addresses = await addressesOf(host, find)
   const name = isIP(host) ? [] : [entry(host, text)]
   return { entries: [...name, ...addresses], addresses }
 }
@@ -85,9 +97,25 @@ function hostOf(text: string): { host: string; port: number } {
   }
 }
 
-async function addressesOf(host: string): Promise<string[]> {
-  const found = await lookup(host, { all: true }).catch((cause) => unusable(host, cause.message))
-  return found.map(({ address }) => formatAddress(parseAddress(address)!))
+type Find = (host: string) => Promise<string[]>
+
+/** Asks those that sandboxes' questions are passed on to. */
+function finder(servers: string[]): Find {
+  if (servers.length === 0)
+    return async (host) => (await lookup(host, { all: true })).map(({ address }) => address)
+  const resolver = new Resolver({ timeout: 5000, tries: 2 })
+  resolver.setServers(servers)
+  return async (host) => {
+    const answers = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)])
+    const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
+    if (found.length === 0) throw (answers[0] as PromiseRejectedResult).reason
+    return found
+  }
+}
+
+async function addressesOf(host: string, find: Find): Promise<string[]> {
+  const found = isIP(host) ? [host] : await find(host).catch((cause) => unusable(host, cause.message))
+  return found.map((address) => formatAddress(parseAddress(address)!))
 }
 
 function entry(text: string, url: string): string {

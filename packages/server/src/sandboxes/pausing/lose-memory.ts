@@ -28,7 +28,7 @@ export async function recordLoss(context: Context, record: SandboxRecord): Promi
   }
   const change = await halt(context, record, {
     ending: 'host-lost',
-    message: 'The host was restarted while the sandbox was paused, and its memory is lost.',
+    message: 'What ran in the paused sandbox was ended from outside, as by a restart of the host.',
     error: new SandboxError('agent_lost', { sandbox: id, reason: 'its memory is lost' }),
     failpoint: 'pause:stopped',
   })

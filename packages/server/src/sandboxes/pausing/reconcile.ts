@@ -85,8 +85,9 @@ async function keepFrozen(context: Context, record: SandboxRecord): Promise<void
 async function keepStopped(context: Context, record: SandboxRecord, found: Found | undefined): Promise<void> {
   const { id, pause } = record
   if (pause === null || pause.memory === 'none') {
-    if (found !== undefined) await context.driver.stop(id)
-    await stay(context, record, pause)
+    const open = await context.store.executions.open(id)
+    const change = found === undefined && open.length === 0 ? {} : await end(context, record)
+    await stay(context, record, pause, change)
     return
   }
   const dumps = (await context.driver.memory?.listDumps()) ?? []
@@ -100,10 +101,16 @@ async function keepStopped(context: Context, record: SandboxRecord, found: Found
   await stay(context, record, { ...pause, memory: 'disk' })
 }
 
-async function stay(context: Context, record: SandboxRecord, pause: PauseRecord | null): Promise<void> {
+async function stay(
+  context: Context,
+  record: SandboxRecord,
+  pause: PauseRecord | null,
+  change: SandboxChange = {},
+): Promise<void> {
   const same = record.state === 'paused' && pause?.memory === record.pause?.memory
-  const change: SandboxChange = { state: 'paused', pause, expiresAt: null }
-  rememberPaused(context, same ? record : await context.store.sandboxes.update(record.id, change))
+  const all: SandboxChange = { ...change, state: 'paused', pause, expiresAt: null }
+  const unchanged = same && Object.keys(change).length === 0
+  rememberPaused(context, unchanged ? record : await context.store.sandboxes.update(record.id, all))
 }
 
 async function settleRestoring(context: Context, record: SandboxRecord): Promise<void> {

@@ -15,6 +15,9 @@ import { type CopyKey, endAll, makeCopies } from './make-copies.ts'
 import { findSaveable, saveRoot } from './save-root.ts'
 import { savesOf, withNewSave } from './saves.ts'
 
+/** Forks of one sandbox that a repeated request is looked for in. */
+const MAX_EVENTS = 1000
+
 type Input = Parameters<UseCases['forkSandbox']>[1]
 type Copies = { records: SandboxRecord[]; stages: Stage[] }
 
@@ -46,6 +49,7 @@ async function forkOnce(
     const known = await knownCopies(context, keys)
     const used = known[0]?.requestDigest ?? digest
     if (known.length === keys.length || used !== digest) return { digest: used, records: known, stages: [] }
+    if (known.length > 0 && (await wasTold(context, id, known))) return { digest, records: known, stages: [] }
     // The server died on the way: nobody was told of these, and they are of another moment.
     await endAll(context, known)
     return { digest, ...(await fork(context, id, input, keys, signal)) }
@@ -57,6 +61,15 @@ async function forkOnce(
 async function knownCopies({ store }: Context, keys: CopyKey[]): Promise<SandboxRecord[]> {
   const found = await Promise.all(keys.map(({ key }) => store.sandboxes.findByIdempotencyKey(key)))
   return found.filter((record) => record !== null)
+}
+
+/** Copies that were made together are told by an event of their original; some of them may be forgotten by now. */
+async function wasTold(context: Context, id: string, copies: SandboxRecord[]): Promise<boolean> {
+  const { id: sandboxId } = await findSandbox(context, id)
+  const query = { sandboxId, type: 'fork', direction: 'desc', limit: MAX_EVENTS, offset: 0 } as const
+  const { items } = await context.store.events.list(query)
+  const told = new Set(items.flatMap(({ payload }) => payload.sandboxes as string[]))
+  return copies.some((copy) => told.has(copy.id))
 }
 
 async function fork(
@@ -78,12 +91,28 @@ async function fork(
       const copies = await copiesOf(context, saved, input, { save, dump })
       const made = await makeCopies(context, copies, keys, signal)
       clock.lap('copies')
-      const payload = { sandboxes: made.map((live) => live.id), memory: input.memory }
-      await context.store.events.add([newEvent(original.id, 'fork', payload)])
-      return { records: made.map(({ record }) => record), stages: clock.stages }
+      const records = made.map(({ record }) => record)
+      await tell(context, original, records, input)
+      return { records, stages: clock.stages }
     })
   } finally {
     if (dump !== null) await removeDump(context, dump)
+  }
+}
+
+/** From here on they count as made. */
+async function tell(
+  context: Context,
+  original: SandboxRecord,
+  copies: SandboxRecord[],
+  { memory }: Input,
+): Promise<void> {
+  const event = newEvent(original.id, 'fork', { sandboxes: copies.map(({ id }) => id), memory })
+  try {
+    await context.store.events.add([event])
+  } catch (error) {
+    await endAll(context, copies)
+    throw error
   }
 }
 

@@ -1,7 +1,9 @@
 import { pino } from 'pino'
 import { describe, expect, test } from 'vitest'
+import { loadConfig } from '../../config.ts'
 import { aSandbox, aSnapshot } from '../../state/fixtures.ts'
 import { createMemoryStore } from '../../state/memory/index.ts'
+import { Catalogue } from '../../storage/images/catalogue.ts'
 import { MemoryLayers } from '../../storage/memory/index.ts'
 import { holdSave, removeSavesIfUnnamed } from './hold.ts'
 
@@ -10,7 +12,8 @@ async function world(...saves: string[]) {
   await layers.prepare('sbx_a', { image: null, layers: [], from: null, diskBytes: null })
   for (const save of saves) await layers.saves.save('sbx_a', save)
   const store = createMemoryStore()
-  return { layers, store, heldSaves: new Map<string, number>(), log: pino({ level: 'silent' }) }
+  const images = new Catalogue(loadConfig({ dataDir: '/nowhere', driver: 'memory' }, {}))
+  return { layers, store, images, heldSaves: new Map<string, number>(), log: pino({ level: 'silent' }) }
 }
 
 describe('a hold', () => {

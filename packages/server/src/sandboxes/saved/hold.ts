@@ -18,7 +18,7 @@ export function holdSave({ heldSaves }: Pick<Context, 'heldSaves'>, ...saves: (s
   }
 }
 
-type Needed = Pick<Context, 'store' | 'layers' | 'heldSaves' | 'log'>
+type Needed = Pick<Context, 'store' | 'layers' | 'images' | 'heldSaves' | 'log'>
 
 /** See {@link removeSavesIfUnnamed}. */
 export function removeSaveIfUnnamed(context: Needed, save: string): Promise<void> {
@@ -30,12 +30,12 @@ export function removeSaveIfUnnamed(context: Needed, save: string): Promise<void
  * and so is what cannot be removed: the records are gone, which is what the caller was asked for.
  */
 export async function removeSavesIfUnnamed(context: Needed, saves: string[]): Promise<void> {
-  const { store, layers, heldSaves, log } = context
+  const { store, layers, images, heldSaves, log } = context
   // Looked at before the records are read as well as after: a holder names the save in a record and then lets go.
   const free = saves.filter((save) => !heldSaves.has(save))
   if (free.length === 0 || layers.saves === undefined) return
   try {
-    const named = await store.namedSaves()
+    const named = new Set([...(await store.namedSaves()), ...(await images.saves())])
     for (const save of free) if (!named.has(save) && !heldSaves.has(save)) await layers.saves.remove(save)
   } catch (err) {
     log.warn({ saves: free, err }, 'saves that nobody needs could not be removed and are left to gc')

@@ -4,7 +4,7 @@ import type { Context } from '../context.ts'
 
 type Measured = Pick<CheckpointRecord | SnapshotRecord, 'id' | 'save'>
 
-/** Records are read so many at a time. */
+/** Records are read so many at a time; a sandbox has no more checkpoints. */
 const PAGE = 100
 
 /** The last that waits, of each server: counting files is disk work, which is done for one save at a time. */
@@ -35,20 +35,21 @@ async function measure(context: Context, { id, save }: Measured): Promise<void> 
   }
 }
 
-/** Queues everything that an earlier server has not come to. */
+/** Queues everything that an earlier server has not come to. Never rejects: the next start queues it, too. */
 export async function measurePending(context: Context): Promise<void> {
   if (context.layers.saves === undefined) return
-  for await (const snapshot of snapshots(context))
-    if (snapshot.sizeBytes === null) measureLater(context, snapshot)
-  for (const { id } of await context.store.sandboxes.inStates(LIVE_STATES)) {
-    const { items } = await context.store.checkpoints.list({
-      sandboxId: id,
-      limit: PAGE,
-      offset: 0,
-      direction: 'asc',
-    })
-    for (const checkpoint of items) if (checkpoint.sizeBytes === null) measureLater(context, checkpoint)
+  try {
+    for await (const one of everything(context)) if (one.sizeBytes === null) measureLater(context, one)
+  } catch (err) {
+    context.log.warn({ err }, 'saves that were not measured yet could not be listed')
   }
+}
+
+async function* everything(context: Context): AsyncGenerator<CheckpointRecord | SnapshotRecord> {
+  yield* snapshots(context)
+  const { sandboxes, checkpoints } = context.store
+  for (const { id } of await sandboxes.inStates(LIVE_STATES))
+    yield* (await checkpoints.list({ sandboxId: id, limit: PAGE, offset: 0, direction: 'asc' })).items
 }
 
 async function* snapshots({ store }: Context): AsyncGenerator<SnapshotRecord> {

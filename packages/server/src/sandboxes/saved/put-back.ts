@@ -1,3 +1,4 @@
+import { SandboxError } from '@caisson/protocol/errors'
 import { newEvent } from '../../core/events.ts'
 import type { SandboxRecord } from '../../core/records.ts'
 import type { SandboxChange } from '../../state/store.ts'
@@ -9,7 +10,7 @@ import { savesOf } from './saves.ts'
  * Puts the root of a sandbox that does not run back to the checkpoint that its record says is being restored; nothing
  * to do when none is. Safe to repeat, and shared by all who need it at the same time. It is the sandbox's turn.
  * @returns the record as it is then
- * @throws SandboxError `sandbox_ended`
+ * @throws SandboxError `sandbox_ended`, `resume_failed`
  */
 export function finishRestore(context: Context, { id }: SandboxRecord): Promise<SandboxRecord> {
   return join(context, `restore ${id}`, async () => {
@@ -17,7 +18,7 @@ export function finishRestore(context: Context, { id }: SandboxRecord): Promise<
     if (record.endedAt !== null) throw endedError(record)
     const { restoring } = record
     if (restoring === null) return record
-    await savesOf(context).replace(id, restoring.save, record.granted.diskBytes)
+    await replace(context, record, restoring.save)
     context.failpoint('restore:replaced')
     const event = newEvent(id, 'checkpoint:restored', { checkpoint: restoring.checkpointId })
     const change: SandboxChange = { ...stack(record, restoring.layers), restoring: null }
@@ -26,6 +27,16 @@ export function finishRestore(context: Context, { id }: SandboxRecord): Promise<
     context.failpoint('restore:restored')
     return restored
   })
+}
+
+/** Until it has succeeded the sandbox cannot run: its files may be neither these nor those. */
+async function replace(context: Context, { id, granted }: SandboxRecord, save: string): Promise<void> {
+  try {
+    await savesOf(context).replace(id, save, granted.diskBytes)
+  } catch (cause) {
+    const reason = `its files could not be put back: ${cause instanceof Error ? cause.message : String(cause)}`
+    throw new SandboxError('resume_failed', { sandbox: id, reason }, { cause })
+  }
 }
 
 /**

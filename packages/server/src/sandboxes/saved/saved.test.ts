@@ -85,7 +85,16 @@ describe('checkpoints', () => {
     await expect(server.useCases.createCheckpoint(id, {})).rejects.toMatchObject({ code: 'sandbox_ended' })
   })
 
-  test('leave nothing when the save or its record fails', async () => {
+  test('of a session that was never started start it', async () => {
+    await using world = await World.make()
+    const server = await world.server()
+    const { sandboxId } = await server.useCases.createSession({})
+    await server.useCases.createCheckpoint(sandboxId, { name: 'first' })
+    expect((await server.useCases.getSandbox(sandboxId)).status).toBe('idle')
+    expect(world.layers.saved.size).toBe(1)
+  })
+
+  test('leave nothing when the save fails', async () => {
     await using world = await World.make()
     const server = await world.server()
     const id = await make(server)
@@ -178,7 +187,10 @@ describe('a restore', () => {
     world.layers.saves.replace = async () => {
       throw new Error('the disk is gone')
     }
-    await expect(server.useCases.restoreCheckpoint(id, 'good')).rejects.toThrow('the disk is gone')
+    await expect(server.useCases.restoreCheckpoint(id, 'good')).rejects.toMatchObject({
+      code: 'resume_failed',
+      message: expect.stringContaining('the disk is gone'),
+    })
     await expect(server.useCases.startExecution(id, { argv: ['true'] })).rejects.toThrow()
     world.layers.saves.replace = replace
     await server.useCases.startExecution(id, { argv: ['true'] })
@@ -454,6 +466,20 @@ describe('a fork', () => {
     const other = server.useCases.forkSandbox(id, { ...one, count: 3 }, once)
     await expect(other).rejects.toMatchObject({ code: 'idempotency_conflict' })
     expect(server.context.live.size).toBe(3)
+  })
+
+  test('whose copies are partly forgotten ends none of the others at a repeat', async () => {
+    await using world = await World.make()
+    const server = await world.server()
+    const id = await make(server)
+    const once = { idempotencyKey: 'k' }
+    const { sandboxes } = await server.useCases.forkSandbox(id, { ...one, count: 2 }, once)
+    const [gone = '', left = ''] = sandboxes.map((each) => each.id)
+    await server.useCases.deleteSandbox(gone)
+    await world.store.sandboxes.purge(Date.now() + 1000)
+    const again = await server.useCases.forkSandbox(id, { ...one, count: 2 }, once)
+    expect(again.sandboxes.map((each) => each.id)).toEqual([left])
+    expect((await server.useCases.getSandbox(left)).status).toBe('idle')
   })
 
   test('that the server died in is begun anew by a repeat', async () => {

@@ -1,13 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { test } from 'vitest'
+import { expect, test } from 'vitest'
 import { Launcher } from '../../launcher/client.ts'
 import { type Bench, layersSuite } from '../conformance.ts'
 import { OverlayLayers } from '../overlay/index.ts'
 import { BtrfsLayers } from './index.ts'
 
+const EMPTY = { image: null, layers: [], from: null, diskBytes: null }
 const build = resolve(import.meta.dirname, '../../../../../native/build')
 
 /** Why there can be no pool here; null: there can. */
@@ -23,7 +25,7 @@ function cannotRun(): string | null {
 }
 
 /** The pool is mounted where only the launcher sees it: the test looks with its eyes. */
-async function open(dataDir: string): Promise<Bench> {
+async function open(dataDir: string): Promise<Required<Bench> & { pid: number; before: OverlayLayers }> {
   await mkdir(join(dataDir, 'run'), { recursive: true, mode: 0o700 })
   const launcher = new Launcher({
     program: join(build, 'launcher'),
@@ -37,12 +39,11 @@ async function open(dataDir: string): Promise<Bench> {
   })
   await launcher.open()
   const pid = await launcher.pid()
+  const before = new OverlayLayers({ dataDir, hand: launcher })
   return {
-    layers: new BtrfsLayers({
-      hand: launcher.pool,
-      maxBytes: async () => 2 ** 30,
-      before: new OverlayLayers({ dataDir, hand: launcher }),
-    }),
+    pid,
+    before,
+    layers: new BtrfsLayers({ hand: launcher.pool, maxBytes: 2 ** 30, before }),
     files: (id) => `/proc/${pid}/root${dataDir}/pool/sandboxes/${id}/upper`,
     close: async () => {
       // Of two on one directory the other may have ended it.
@@ -53,5 +54,43 @@ async function open(dataDir: string): Promise<Bench> {
 }
 
 const reason = cannotRun()
-if (reason === null) layersSuite('btrfs', open)
-else test.skip(`storage btrfs (${reason})`)
+if (reason === null) {
+  layersSuite('btrfs', open)
+
+  test('a launcher that has died is replaced, and the next one opens the pool again', async () => {
+    await using world = await directory()
+    const bench = await open(world.path)
+    await bench.layers.open()
+    await bench.layers.prepare('sb_1', EMPTY)
+    process.kill(bench.pid, 'SIGKILL')
+    // What is asked while the connection breaks is lost; what comes then is not.
+    await bench.layers.list().catch(() => [])
+    expect(await bench.layers.list()).toEqual(['sb_1'])
+    await bench.layers.saves?.save('sb_1', 'sav_1')
+    expect((await bench.layers.usage?.())?.saves.has('sav_1')).toBe(true)
+    await bench.layers.saves?.remove('sav_1')
+    await bench.layers.remove('sb_1')
+    await bench.close()
+  })
+
+  test('roots from before there was a pool are listed and removed', async () => {
+    await using world = await directory()
+    const bench = await open(world.path)
+    await bench.before.open()
+    await bench.before.prepare('sb_old', { ...EMPTY, image: null })
+    await bench.layers.open()
+    await bench.layers.prepare('sb_new', EMPTY)
+    expect((await bench.layers.list()).sort()).toEqual(['sb_new', 'sb_old'])
+    await bench.layers.remove('sb_old')
+    await bench.layers.remove('sb_old')
+    expect(await bench.layers.list()).toEqual(['sb_new'])
+    expect(await readdir(join(world.path, 'sandboxes'))).toEqual([])
+    await bench.layers.remove('sb_new')
+    await bench.close()
+  })
+} else test.skip(`storage btrfs (${reason})`)
+
+async function directory(): Promise<AsyncDisposable & { path: string }> {
+  const path = await mkdtemp(join(tmpdir(), 'caisson-btrfs-'))
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
+}

@@ -36,17 +36,17 @@ export class BtrfsLayers implements Layers {
   readonly name = 'btrfs'
   readonly saves: Saves
   readonly #hand: PoolHand
-  readonly #maxBytes: () => Promise<number>
+  readonly #maxBytes: number
   readonly #before: Layers
   /** Roots that lie outside the pool. */
   #older = new Set<string>()
   #facts: PoolFacts | null = null
 
   /**
-   * @param options.maxBytes what the pool may grow to; asked for once, when it is opened
+   * @param options.maxBytes what the pool may grow to
    * @param options.before has the roots from when there was no pool, which are only listed and removed
    */
-  constructor(options: { hand: PoolHand; maxBytes: () => Promise<number>; before: Layers }) {
+  constructor(options: { hand: PoolHand; maxBytes: number; before: Layers }) {
     this.#hand = options.hand
     this.#maxBytes = options.maxBytes
     this.#before = options.before
@@ -62,7 +62,7 @@ export class BtrfsLayers implements Layers {
   }
 
   async open(signal?: AbortSignal): Promise<void> {
-    this.#facts = await this.#hand.open(await this.#maxBytes(), signal)
+    this.#facts = await this.#hand.open(this.#maxBytes, signal)
     await this.#before.open(signal)
     this.#older = new Set(await this.#before.list(signal))
   }
@@ -96,11 +96,8 @@ export class BtrfsLayers implements Layers {
   }
 
   async usage(signal?: AbortSignal): Promise<StorageUsage> {
-    const max = this.#facts?.maxBytes ?? (await this.#maxBytes())
-    const [{ quotas, ...pool }, { roots, saves }] = [
-      await this.#hand.open(max, signal),
-      await this.#hand.list(signal),
-    ]
+    const { quotas: _, ...pool } = await this.#hand.open(this.#maxBytes, signal)
+    const { roots, saves } = await this.#hand.list(signal)
     return { pool, roots, saves }
   }
 }

@@ -9,12 +9,15 @@ const NPM =
   /^((?:@[a-z0-9~][a-z0-9._~-]*\/)?[a-z0-9~][a-z0-9._~-]*)(?:@([A-Za-z0-9^~<>=][A-Za-z0-9.+^~<>=*-]*))?$/
 const DEBIAN = /^([a-z0-9][a-z0-9+.-]+)((?:=[A-Za-z0-9.+:~-]+)?(?:\/[a-z][a-z-]*)?)$/
 
+/** npm takes these for files. */
+const ARCHIVE = /\.(tgz|tar|tar\.gz)$/i
+
 /** Longest name with its version: npm's own limit for names is 214. */
 const MAX_LENGTH = 256
 
 /** @returns null when the text is no `name`, `@scope/name` or `name@version`: no address, path or option gets through. */
 export function npmPackage(text: string): NamedPackage | null {
-  const found = text.length <= MAX_LENGTH ? NPM.exec(text) : null
+  const found = text.length <= MAX_LENGTH && !ARCHIVE.test(text) ? NPM.exec(text) : null
   return found && { name: found[1]!, version: found[2] ?? null }
 }
 
