@@ -6,6 +6,7 @@ const sdk = resolve(import.meta.dirname, '../../packages/sdk/src')
 /** The files of the public surface, in the order in which one meets them; index.ts or build.ts exports from each. */
 const FILES = [
   'sandbox',
+  'sandbox-page',
   'create-options',
   'file-list',
   'exec',

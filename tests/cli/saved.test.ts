@@ -113,7 +113,7 @@ describe.runIf(saves)('what is saved (by the storage that root has)', () => {
     expect((await server.cli(['snapshot', 'list', '--json'])).stdout).toContain('"total": 0')
     const first = await server.cli(build, { cwd })
     expect(first.stderr).toMatch(
-      /creating a sandbox of base\n[\s\S]*sending 1 files[\s\S]*built project:latest/,
+      /creating a sandbox of base\n[\s\S]*sending 1 file,[\s\S]*built project:latest/,
     )
     const again = await server.cli([...build, '--json'], { cwd })
     expect(JSON.parse(again.stdout)).toMatchObject({

@@ -7,13 +7,20 @@ import type { Sandbox } from 'caisson'
 import { describe, expect } from 'vitest'
 import { instanceOf } from '../../packages/server/src/parts.ts'
 import type { TestServer } from '../fixture.ts'
+import { processesOf } from '../test-server.ts'
 import { another, attempt, cannotRun, codeOf, shell, test } from './world.ts'
 
 const run = promisify(execFile)
 const DEVICES = ['null', 'zero', 'full', 'random', 'urandom', 'tty']
 
-/** Where a sandbox's files lie on the host. */
-const upper = (server: TestServer, box: Sandbox) => join(server.dataDir, 'sandboxes', box.id, 'upper')
+/** Where a sandbox's files lie: in the pool, which only the launcher sees. */
+const upper = (server: TestServer, box: Sandbox) =>
+  join('/proc', String(launcherOf(server)), 'root', server.dataDir, 'pool/sandboxes', box.id, 'upper')
+
+const launcherOf = (server: TestServer) =>
+  processesOf(server.dataDir).find((pid) =>
+    readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')[0]?.endsWith('/launcher'),
+  )
 
 /** Whether a user without rights can reach a path of the host. */
 const reachable = (path: string) =>
@@ -23,7 +30,7 @@ const reachable = (path: string) =>
   )
 
 /** Host processes of a sandbox, by the control group that holds them. */
-const processesOf = (box: Sandbox) =>
+const insiders = (box: Sandbox) =>
   readdirSync('/proc').filter((pid) => {
     try {
       return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cgroup`, 'utf8').includes(`/${box.id}`)
@@ -103,7 +110,8 @@ describe.skipIf(cannotRun)('the host', () => {
     await chmod(server.dataDir, 0o755)
     expect(await reachable(join(server.dataDir, 'sandboxes'))).toBe(true)
     expect(await reachable(file)).toBe(false)
-    for (const dir of ['run', 'sandboxes', 'trash']) {
+    expect(await readdir(join(server.dataDir, 'pool'))).toEqual([])
+    for (const dir of ['run', 'sandboxes', 'trash', 'pool', 'dumps', 'pool.img']) {
       const { mode, uid, gid } = await stat(join(server.dataDir, dir))
       expect([dir, uid, gid, mode & 0o027]).toEqual([dir, 0, 0, 0])
     }
@@ -127,7 +135,7 @@ describe.skipIf(cannotRun)('the host', () => {
   test('runs sandboxes as users that own nothing on it, each in a range of its own', async ({ box }) => {
     await using other = await another(box)
     const ranges = [box, other].map((one) => {
-      const uids = processesOf(one).map((pid) =>
+      const uids = insiders(one).map((pid) =>
         Number(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]),
       )
       expect(uids.length).toBeGreaterThan(0)
@@ -160,12 +168,12 @@ describe.skipIf(cannotRun)('the host', () => {
     const before = await traces(server)
     const own = await another(box)
     await own.start(['sh', '-c', 'setsid sleep 1000 & setsid sleep 1000 & sleep 1000'])
-    expect(processesOf(own).length).toBeGreaterThan(1)
+    expect(insiders(own).length).toBeGreaterThan(1)
     const during = await traces(server)
     expect(during.groups.length).toBeGreaterThan(before.groups.length)
     expect(during.run).toContain(`${own.id}.sock`)
     await own.delete()
-    expect(processesOf(own)).toEqual([])
+    expect(insiders(own)).toEqual([])
     expect(await traces(server)).toEqual(before)
   })
 })

@@ -17,11 +17,11 @@ except OSError as error:
 
 describe.skipIf(cannotRun !== null)('limits', () => {
   test('are granted as asked, told, and in force', async ({ server }) => {
-    const resources = { memory: '96Mi', cpu: '500m', pids: 40 }
+    const resources = { memory: '96Mi', cpu: '500m', pids: 40, disk: '64Mi' }
     await using box = await Sandbox.create({ client: server.client(), resources })
     expect(box.info.resources).toEqual({
       asked: resources,
-      granted: { memoryBytes: 96 * 2 ** 20, cpuMillis: 500, pids: 40, diskBytes: null },
+      granted: { memoryBytes: 96 * 2 ** 20, cpuMillis: 500, pids: 40, diskBytes: 64 * 2 ** 20 },
     })
     expect((await box.exec(['true'])).resources).toEqual(box.info.resources.granted)
     const file = (...names: string[]) => cgroupFile(server, box.id, ...names)
@@ -30,6 +30,31 @@ describe.skipIf(cannotRun !== null)('limits', () => {
     const [quota, period] = (file('cpu.max') ?? '').split(' ')
     const share = Number(quota || file('cpu.cfs_quota_us')) / Number(period || file('cpu.cfs_period_us'))
     expect(share).toBe(0.5)
+  })
+
+  test('of disk hold, are told inside, and leave the neighbours theirs', async ({ server }) => {
+    const client = server.client()
+    await using box = await Sandbox.create({ client, resources: { disk: '64Mi' } })
+    await using other = await Sandbox.create({ client, resources: { disk: '64Mi' } })
+    const full = await box.exec(['sh', '-c', 'head -c 100M /dev/urandom > data; sync; stat -c %s data'])
+    expect(full.stderr).toContain('Disk quota exceeded')
+    expect(Number(full.stdout)).toBeLessThanOrEqual(64 * 2 ** 20)
+    expect(Number(full.stdout)).toBeGreaterThan(32 * 2 ** 20)
+    await expect(box.files.write('more', 'x'.repeat(2 ** 21))).rejects.toMatchObject({ code: 'no_space' })
+    const fine = await other.exec(['sh', '-c', 'head -c 32M /dev/urandom > data && sync && echo fine'])
+    expect(fine.stdout).toBe('fine\n')
+    const again = await box.exec(['sh', '-c', 'rm data && sync && echo small > data && cat data'])
+    expect(again.stdout).toBe('small\n')
+  })
+
+  test('of disk count many small files', async ({ server }) => {
+    await using box = await Sandbox.create({ client: server.client(), resources: { disk: '16Mi' } })
+    const made = await box.exec([
+      'python3',
+      '-c',
+      'import os\ntry:\n  for i in range(200000): os.close(os.open(f"f{i}", os.O_CREAT))\nexcept OSError as e: print(e.errno)',
+    ])
+    expect(made.stdout).toBe('122\n')
   })
 
   test('that are not asked for are those of the configuration, cut to the host', async ({ server }) => {
@@ -85,6 +110,7 @@ describe.skipIf(cannotRun !== null)('limits', () => {
     await expect(create({ memory: '900Ti' })).rejects.toMatchObject({ code: 'invalid_request' })
     await expect(create({ memory: '1Mi' })).rejects.toMatchObject({ code: 'invalid_request' })
     await expect(create({ cpu: '5000' })).rejects.toMatchObject({ code: 'invalid_request' })
-    await expect(create({ disk: '1Gi' })).rejects.toMatchObject({ code: 'not_supported' })
+    await expect(create({ disk: '900Ti' })).rejects.toMatchObject({ code: 'invalid_request' })
+    await expect(create({ disk: '1Mi' })).rejects.toMatchObject({ code: 'invalid_request' })
   })
 })

@@ -27,7 +27,7 @@ describe.skipIf(cannotRun !== null)('a server that dies while it pauses or resum
   let server: TestServer
   let client: Client
   beforeAll(async () => {
-    server = await TestServer.start()
+    server = await TestServer.start({ env: { CAISSON_DUMP_AFTER: '2s' } })
     client = server.client()
   })
   afterAll(() => server?.[Symbol.asyncDispose]())
@@ -69,6 +69,23 @@ describe.skipIf(cannotRun !== null)('a server that dies while it pauses or resum
     const side = (await box.sh('cat side')).exitCode
     const trimmed = depth === 'workspace' && failpoint !== 'pause:recorded'
     expect(side).toBe(trimmed ? 1 : 0)
+    await untilNone('nothing is left behind', () => leftovers(server, [box.id]))
+  })
+
+  const DUMPS = FAILPOINTS.filter((name) => name.startsWith('dump:'))
+  test.for(DUMPS)('at %s, while memory goes to disk, loses nothing', async (failpoint, { skip }) => {
+    const { memoryPause } = await client.call('getServer')
+    skip(memoryPause !== 'disk', 'this server cannot put memory on disk; "caisson doctor" says why')
+    await using box = await Sandbox.create({ client })
+    const counter = await box.start(['sh', '-c', 'while :; do echo .; sleep 0.02; done'])
+    await box.pause({ depth: 'memory' })
+    await crash(failpoint, async () => {})
+    await box.resume()
+    const { outputBytes } = await client.call('getExecution', { execution: counter.id })
+    await until('it goes on', async () => {
+      const now = await client.call('getExecution', { execution: counter.id })
+      return now.outputBytes > outputBytes
+    })
     await untilNone('nothing is left behind', () => leftovers(server, [box.id]))
   })
 

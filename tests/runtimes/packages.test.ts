@@ -46,7 +46,7 @@ describe.skipIf(cannotBuild)('packages of npm', () => {
     expect(await call(box)).toBe(
       'root http://registry.test:4873/ install --global --no-progress -- @scope/name prettier@3\n',
     )
-    expect(await box.info()).toMatchObject({ packages, dependencies: [], network: { mode: 'none' } })
+    expect(box.info).toMatchObject({ packages, dependencies: [], network: { mode: 'none' } })
     expect((await box.exec(['id', '-un'])).stdout).toBe('agent\n')
     expect(await builders(server)).toBe(0)
   })

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { Sandbox } from 'caisson'
 import { cannotNetwork, PRIVATE, World } from '../network/world.ts'
 import type { ServerOptions, TestServer } from '../test-server.ts'
 
@@ -109,6 +110,5 @@ export class Registry implements AsyncDisposable {
 
 /** How many builder sandboxes there are that have not ended. */
 export async function builders(server: TestServer): Promise<number> {
-  const query = { metadata: { caisson: 'build' } }
-  return (await server.client().call('listSandboxes', query)).sandboxes.length
+  return (await Sandbox.list({ metadata: { caisson: 'build' } }, { client: server.client() })).total
 }

@@ -14,7 +14,10 @@ export function withPage(command: Command): Command {
     .option('--offset <n>', 'leave out the first', wholeNumber)
 }
 
-/** @param sorts fields to sort by, the default first; none: the order is fixed */
+/**
+ * @param sorts fields to sort by, the default first
+ * @param direction the default
+ */
 export function withOrder(command: Command, sorts: readonly string[], direction: 'asc' | 'desc'): Command {
   return command
     .addOption(new Option('--sort <field>', `order (default: ${sorts[0]})`).choices(sorts))

@@ -72,11 +72,8 @@ export { type PortLink, Ports } from './ports.ts'
 export { ExecFailed, ExecResult, type ResourcesGranted } from './result.ts'
 export { type RunOptions, run } from './run.ts'
 export { type OnStep, Runtimes } from './runtimes.ts'
-export {
-  type ListQuery,
-  Sandbox,
-  SandboxPage,
-} from './sandbox.ts'
+export { type ListQuery, Sandbox } from './sandbox.ts'
+export { SandboxPage } from './sandbox-page.ts'
 export { Session, type SessionOptions, type SessionQuery, Sessions } from './sessions.ts'
 export { Snapshots } from './snapshots.ts'
 export { type Source, toBase64 } from './stdin.ts'

@@ -108,8 +108,6 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   undo.add(() => api.close())
   await reconcile(context)
   undo.add(purgeHourly(context))
-  undo.add(collectHourly(context))
-  void measurePending(context)
   undo.add(watchAgents(context))
   undo.add(meterUsage(context))
   undo.add(tendNetworks(context))
@@ -117,6 +115,8 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   const tcp = await openTcp(api.listeners, config, log)
   context.doors.url = tcp?.url ?? null
   context.doors.ssh = await openSsh(context, useCases, undo)
+  undo.add(collectHourly(context))
+  void measurePending(context)
   readiness = { ready: true }
   log.info(
     {

@@ -1,12 +1,13 @@
 import type { InputOf, SandboxInfo } from 'caisson'
 import { Command, Option } from 'commander'
 import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
-import { defined, wholeNumber } from '../options.ts'
+import { defined } from '../options.ts'
+import { tellMore, withOrder, withPage } from '../paging.ts'
 import { note, printJson, printLine } from '../stdio.ts'
 import { ago, table } from '../table.ts'
 
 const STATUSES = ['creating', 'idle', 'running', 'paused', 'suspended', 'stopping', 'terminated', 'failed']
-const SORTS = ['name', 'created', 'updated', 'status', 'mode', 'execution_count']
+const SORTS = ['created', 'name', 'updated', 'status', 'mode', 'execution_count']
 
 const HELP = `
 Without --status and --all, those that have not ended.
@@ -30,11 +31,7 @@ export function build(): Command {
     .option('--project-id <id>', 'only those of this project')
     .option('--org-id <id>', 'only those of this organisation')
     .option('--all', 'also those that have ended')
-    .option('--limit <n>', 'at most so many, up to 100 (default: 50)', wholeNumber)
-    .option('--offset <n>', 'leave out the first', wholeNumber)
-    .addOption(new Option('--sort <field>', 'order (default: created)').choices(SORTS))
-    .addOption(new Option('--direction <dir>', 'order (default: desc)').choices(['asc', 'desc']))
-  return withConnection(command)
+  return withConnection(withOrder(withPage(command), SORTS, 'desc'))
     .addHelpText('after', HELP)
     .action(async ({ json, url, dataDir, ...query }: Flags) => {
       const page = await connect(defined({ url, dataDir })).call('listSandboxes', query)
@@ -46,9 +43,7 @@ export function build(): Command {
           page.sandboxes.map(row),
         ),
       )
-      const first = query.offset ?? 0
-      if (page.total > first + page.sandboxes.length)
-        note(`${page.total} in all; --offset ${first + page.sandboxes.length} shows more`)
+      tellMore(page.total, page.sandboxes.length, { offset: query.offset ?? 0 })
     })
 }
 

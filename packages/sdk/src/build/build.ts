@@ -52,7 +52,7 @@ export async function buildSnapshot(directory: string, options: BuildOptions = {
   const client = clientOf(options.client)
   const plan = await planSnapshot(directory, options)
   for (const note of plan.notes) tell(note)
-  tell(`${plan.files.length} files, ${plan.bytes} bytes, content ${plan.contentHash.slice(0, 12)}`)
+  tell(`${sizeOf(plan)}, content ${plan.contentHash.slice(0, 12)}`)
   const same = force ? undefined : await findSame(client, plan, options)
   if (same) {
     tell(`unchanged: ${plan.name}:${same.tag} is ${same.id}`)
@@ -98,14 +98,21 @@ async function findSame(
 
 async function upload(
   sandbox: Sandbox,
-  { directory, files, bytes }: BuildPlan,
+  plan: BuildPlan,
   tell: (line: string) => void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  if (files.length === 0) return
-  tell(`sending ${files.length} files, ${bytes} bytes`)
-  await sandbox.files.upload(tar(entries(directory, files)), { path: WORKSPACE, format: 'tar', signal })
+  if (plan.files.length === 0) return
+  tell(`sending ${sizeOf(plan)}`)
+  await sandbox.files.upload(tar(entries(plan.directory, plan.files)), {
+    path: WORKSPACE,
+    format: 'tar',
+    signal,
+  })
 }
+
+const sizeOf = ({ files, bytes }: BuildPlan): string =>
+  `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${bytes} bytes`
 
 async function* entries(root: string, files: readonly ChosenFile[]): AsyncGenerator<TarEntry> {
   for (const file of files) yield file.type === 'link' ? file : { ...file, data: unchanged(root, file) }

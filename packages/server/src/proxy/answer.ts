@@ -18,7 +18,11 @@ const BAD_GATEWAY: readonly ErrorCode[] = [
 /** What may pass: it is paused, or on its way somewhere. */
 const UNAVAILABLE: readonly ErrorCode[] = ['invalid_transition', 'resume_failed']
 /** Seconds after which it is worth asking again. */
-const RETRY_AFTER: Partial<Record<ErrorCode, string>> = { too_many: '1', invalid_transition: '30', resume_failed: '30' }
+const RETRY_AFTER: Partial<Record<ErrorCode, string>> = {
+  too_many: '1',
+  invalid_transition: '30',
+  resume_failed: '30',
+}
 
 const TITLES: Partial<Record<ErrorCode, string>> = {
   port_closed: 'Nothing answers on this port yet',

@@ -44,7 +44,9 @@ export async function boot(
   failpoint(record.state === 'resuming' ? 'resume:started' : 'create:started')
   clock.lap('driver')
   live.record = record
-  undo.add(() => live.ended(new SandboxError('sandbox_ended', { sandbox: id, reason: 'it could not be started' })))
+  undo.add(() =>
+    live.ended(new SandboxError('sandbox_ended', { sandbox: id, reason: 'it could not be started' })),
+  )
   undo.add(() => forget(context, id))
   const [, attached] = await bothOver(connectLive(context, live, signal), attachTimed(context, record))
   failpoint(record.state === 'resuming' ? 'resume:connected' : 'create:connected')

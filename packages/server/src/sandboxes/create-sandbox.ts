@@ -5,7 +5,7 @@ import type { Stage } from '../core/plan.ts'
 import type { SandboxRecord } from '../core/records.ts'
 import { refuseLater } from '../core/spec.ts'
 import { readyImage } from './builds/ready-image.ts'
-import { resolveLayers } from './builds/resolve-layers.ts'
+import { assertPackages, resolveLayers } from './builds/resolve-layers.ts'
 import { type Context, join } from './context.ts'
 import { type CreateInput, createLive, type Made } from './create-live.ts'
 import { showSandbox } from './lookup.ts'
@@ -81,6 +81,7 @@ export async function findMade(
 ): Promise<Made> {
   refuseLater(input)
   const { snapshot, runtime, dependencies = [], packages = [] } = input
+  assertPackages({ dependencies, packages })
   const installs = dependencies.length + packages.length > 0
   if (snapshot !== undefined) return fromSnapshot(context, snapshot, { runtime, installs }, holds)
   if (!context.driver.roots.some((kind) => kind !== 'directory')) {

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { SandboxError } from '@caisson/protocol/errors'
 import type { Context } from './context.ts'
 
 /** Between attempts, in ms. */
@@ -22,6 +23,16 @@ export async function eventually(
       await delay(PAUSE_MS, undefined, { ref: false })
     }
   }
+}
+
+/** The same for what has a result, and for who has to wait for it. @throws SandboxError `shutting_down` */
+export async function untilDone<T>(context: Context, what: object, work: () => Promise<T>): Promise<T> {
+  let done: { result: T } | undefined
+  await eventually(context, what, async () => {
+    done = { result: await work() }
+  })
+  if (done === undefined) throw new SandboxError('shutting_down', {})
+  return done.result
 }
 
 /** Does it now or, when that fails, eventually; waits only for the first attempt. */

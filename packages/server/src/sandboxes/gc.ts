@@ -31,7 +31,8 @@ export async function collectQuietly(context: Context): Promise<void> {
     const { removed, freedBytes } = await collectGarbage(context, { dryRun: false })
     if (removed.length > 0) context.log.info({ removed: removed.length, freedBytes }, 'collected garbage')
   } catch (err) {
-    context.log.error({ err }, 'garbage could not be collected')
+    // The next server collects again.
+    if (!context.stopping) context.log.error({ err }, 'garbage could not be collected')
   }
 }
 

@@ -35,10 +35,11 @@ export async function findLiving(context: Context, idOrName: string): Promise<Sa
 
 /** One that runs is found in memory: each new one is read so, and the store costs more than asking every sandbox. */
 export async function findExecution(context: Context, id: string): Promise<ExecutionRecord> {
-  for (const live of [...context.live.values(), ...keptLives(context).values()]) {
-    const running = live.executions.get(id)
-    if (running !== undefined) return running.record
-  }
+  for (const lives of [context.live, keptLives(context)])
+    for (const live of lives.values()) {
+      const running = live.executions.get(id)
+      if (running !== undefined) return running.record
+    }
   const record = await context.store.executions.get(id)
   if (record === null) throw new SandboxError('execution_not_found', { execution: id })
   return record

@@ -113,7 +113,8 @@ async function linkPort(
 /** By id alone, in the form of a host name too: names could be guessed. */
 async function reachPort(context: Context, asWritten: string, port: number): Promise<ReachedPort> {
   const id = asWritten.toLowerCase().replaceAll('-', '_')
-  const record = context.live.get(id)?.record ?? context.paused.get(id) ?? (await context.store.sandboxes.get(id))
+  const record =
+    context.live.get(id)?.record ?? context.paused.get(id) ?? (await context.store.sandboxes.get(id))
   if (record === null) throw new SandboxError('sandbox_not_found', { sandbox: asWritten })
   if (record.endedAt !== null) throw endedError(record)
   const { access, since } = findExposed(record, port)
@@ -134,7 +135,8 @@ async function awakePort(context: Context, id: string, admitted: Exposed): Promi
     throw new SandboxError('invalid_transition', {
       sandbox: id,
       from: 'paused',
-      event: 'answer: requests do not resume it. "caisson resume" does, or "resumeOnRequest" when it is created',
+      event:
+        'answer: requests do not resume it. "caisson resume" does, or "resumeOnRequest" when it is created',
     })
   const live = await findLive(context, id, 'port')
   const now = findExposed(live.record, port)

@@ -60,7 +60,7 @@ export class Reaper {
   }
 
   #taskOf(record: SandboxRecord, busy: boolean): Task | null {
-    const lease = due(record, busy)
+    const lease = leaseOf(record, busy)
     return lease && { at: lease.at, work: () => this.#follow(record, lease) }
   }
 
@@ -72,7 +72,7 @@ export class Reaper {
 
   /** A pause, a resume or a command may have come in between. */
   readonly #isDue = (record: SandboxRecord): boolean => {
-    const lease = due(record, this.#context.live.get(record.id)?.busy ?? false)
+    const lease = leaseOf(record, this.#context.live.get(record.id)?.busy ?? false)
     return lease !== null && lease.action === 'end' && lease.at <= Date.now()
   }
 
@@ -92,6 +92,11 @@ export class Reaper {
     }
     this.reschedule()
   }
+}
+
+/** What serves one command cannot be paused. */
+function leaseOf(record: SandboxRecord, busy: boolean): Lease | null {
+  return due(record.mode === 'oneshot' ? { ...record, onTimeout: 'kill' } : record, busy)
 }
 
 function earlier(one: Task | null, other: Task | null): Task | null {

@@ -1,10 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Execution } from '@caisson/protocol/resources'
-import { parseDuration } from '../core/duration.ts'
-import { assertEnvironment, mergeEnvironment } from '../core/environment.ts'
+import { mergeEnvironment } from '../core/environment.ts'
 import { newEvent } from '../core/events.ts'
-import { newId, sha256 } from '../core/ids.ts'
+import { sha256 } from '../core/ids.ts'
 import type { EventRecord, ExecutionRecord } from '../core/records.ts'
 import type { StartRequest } from '../guest/guest.ts'
 import type { OutputWriter } from '../state/output-log.ts'
@@ -12,20 +11,18 @@ import { awaken } from './awake.ts'
 import { ask } from './connection.ts'
 import { type Context, join } from './context.ts'
 import { nowOrLater } from './eventually.ts'
+import { type How, newExecution, type StartInput } from './execution-record.ts'
 import type { Live } from './live.ts'
 import { showExecution } from './lookup.ts'
 import { lastOomKills } from './oom-kills.ts'
 import { RunningExecution } from './running-execution.ts'
 import { supervise } from './supervise.ts'
-import type { Once, UseCases } from './use-cases.ts'
+import type { Once } from './use-cases.ts'
 
 /** Characters of a program's name that an event tells. */
 const MAX_COMMAND = 256
 
-export type StartInput = Parameters<UseCases['startExecution']>[1]
-
 type Kind = ExecutionRecord['kind']
-type How = Pick<ExecutionRecord, 'kind' | 'autoResumed'>
 
 export async function startExecution(
   context: Context,
@@ -88,7 +85,7 @@ async function begin(
       limit: config.maxExecutionsPerSandbox,
     })
   }
-  const record = newRecord(context, live, input, once, how)
+  const record = newExecution(context, live, input, once, how)
   // A repeat must find what a server that died meanwhile has started; without a key nobody can repeat, and what runs
   // without a record is ended when it is found.
   if (once !== null) await store.executions.insert(record)
@@ -198,51 +195,5 @@ async function feed(running: RunningExecution, data: Uint8Array): Promise<void> 
     running.handle?.closeStdin()
   } catch {
     // The execution's own ending tells what happened.
-  }
-}
-
-function newRecord(
-  context: Context,
-  live: Live,
-  input: StartInput,
-  once: { key: string; digest: string } | null,
-  { kind, autoResumed }: How,
-): ExecutionRecord {
-  if (input.env !== undefined) assertEnvironment(input.env)
-  const timeoutMs = parseDuration(input.timeout ?? 0, 'timeout')
-  return {
-    id: newId(kind === 'job' ? 'job' : 'exe'),
-    sandboxId: live.id,
-    kind,
-    tag: input.tag ?? null,
-    state: 'pending',
-    pid: null,
-    argv: input.argv,
-    cwd: input.cwd ?? null,
-    user: input.user ?? null,
-    env: input.env ?? {},
-    tty: input.tty ?? null,
-    stdin: input.stdin === true || input.input !== undefined,
-    timeoutMs: timeoutMs === 0 ? null : timeoutMs,
-    deadlineAt: null,
-    outputLimit: input.outputLimit ?? context.config.outputLimit,
-    outputKeep: input.outputKeep ?? (kind === 'job' || input.tty !== undefined ? 'tail' : 'head'),
-    outputBytes: 0,
-    outputStart: 0,
-    outputTruncated: false,
-    killReason: null,
-    ending: null,
-    exitCode: null,
-    signal: null,
-    message: null,
-    oomKills: 0,
-    autoResumed,
-    cpuUsec: null,
-    maxRssBytes: null,
-    createdAt: Date.now(),
-    startedAt: null,
-    endedAt: null,
-    idempotencyKey: once?.key ?? null,
-    requestDigest: once?.digest ?? null,
   }
 }

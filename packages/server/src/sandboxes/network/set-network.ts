@@ -49,7 +49,11 @@ async function change(context: Context, id: string, rules: NetworkRecord | null)
 async function setRecord(context: Context, id: string, rules: NetworkRecord | null): Promise<void> {
   const sandbox = await findLiving(context, id)
   if (sandbox.state !== 'paused')
-    throw new SandboxError('invalid_transition', { sandbox: id, from: sandbox.state, event: 'be given a network' })
+    throw new SandboxError('invalid_transition', {
+      sandbox: id,
+      from: sandbox.state,
+      event: 'be given a network',
+    })
   await record(context, sandbox, { network: rules, rulesDigest: null }, rules)
 }
 

@@ -2,8 +2,9 @@ import { parseDuration } from '../../core/duration.ts'
 import { newEvent } from '../../core/events.ts'
 import type { PauseRecord, SandboxRecord } from '../../core/records.ts'
 import type { Context } from '../context.ts'
-import { nowOrLater } from '../eventually.ts'
+import { nowOrLater, untilDone } from '../eventually.ts'
 import { forget } from '../network/attach.ts'
+import { reasonOf } from './finish-pause.ts'
 import { countLast } from './halt.ts'
 import { keptLives, rememberPaused } from './kept.ts'
 import { inTurn } from './turn.ts'
@@ -13,16 +14,21 @@ export function dumpOf(id: string): string {
   return `dmp_${id.slice(id.indexOf('_') + 1)}`
 }
 
+/** Pauses whose memory could not be put on disk, by when they began: it is not tried again before the next one. */
+const undumpable = new WeakMap<Context, Map<string, number>>()
+
 /** When the memory of a paused sandbox is to be put on disk, in milliseconds since the epoch; null: not by itself. */
-export function dumpDue({ driver, config }: Context, { state, pause }: SandboxRecord): number | null {
+export function dumpDue(context: Context, { id, state, pause }: SandboxRecord): number | null {
+  const { driver, config } = context
   if (state !== 'paused' || pause?.memory !== 'ram') return null
   if (driver.memory?.noDumps !== null || config.dumpAfter === null) return null
+  if (undumpable.get(context)?.get(id) === pause.since) return null
   return pause.since + parseDuration(config.dumpAfter, 'dumpAfter')
 }
 
 /**
- * Puts the memory of a frozen sandbox on disk and gives its RAM back. Nothing changes when it is not frozen any more.
- * @throws Error saying what cannot be kept; its memory then stays in RAM
+ * Puts the memory of a frozen sandbox on disk and gives its RAM back; what cannot be kept there stays in RAM. Nothing
+ * changes when it is not frozen any more.
  */
 export function dumpNow(context: Context, id: string): Promise<void> {
   return inTurn(context, id, async () => {
@@ -34,16 +40,30 @@ export function dumpNow(context: Context, id: string): Promise<void> {
     if (memory === undefined || live === undefined) return
     context.failpoint('dump:begun')
     const trafficBefore = await countLast(context, live)
-    const { bytes } = await memory.dump(id, dumpOf(id), true)
+    const dumped = await memory
+      .dump(id, dumpOf(id), true)
+      .catch((error) => stayInRam(context, id, pause, error))
+    if (dumped === null) return
     context.failpoint('dump:written')
     forget(context, id)
     // Its processes have gone; what held them goes with it.
     await nowOrLater(context, { sandbox: id }, () => context.driver.stop(id))
     const onDisk: PauseRecord = { ...pause, memory: 'disk' }
     const change = { pause: onDisk, trafficBefore, rulesDigest: null }
-    const events = [newEvent(id, 'memory:saved', { bytes })]
-    rememberPaused(context, await context.store.sandboxes.update(id, change, { events }))
+    const events = [newEvent(id, 'memory:saved', dumped)]
+    const write = () => context.store.sandboxes.update(id, change, { events })
+    rememberPaused(context, await untilDone(context, { sandbox: id }, write))
     context.failpoint('dump:ended')
-    context.log.info({ sandbox: id, bytes }, 'memory put on disk')
+    context.log.info({ sandbox: id, ...dumped }, 'memory put on disk')
   })
+}
+
+async function stayInRam(context: Context, id: string, pause: PauseRecord, error: unknown): Promise<null> {
+  const known = undumpable.get(context) ?? new Map<string, number>()
+  undumpable.set(context, known.set(id, pause.since))
+  const reason = reasonOf(error)
+  context.log.warn({ sandbox: id, err: error }, 'memory could not be put on disk; it stays in RAM')
+  const events = [newEvent(id, 'pause:failed', { what: 'dump', reason })]
+  rememberPaused(context, await context.store.sandboxes.update(id, {}, { durability: 'process', events }))
+  return null
 }

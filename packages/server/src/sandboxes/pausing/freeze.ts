@@ -26,5 +26,9 @@ export async function freezeLive(context: Context, live: Live): Promise<void> {
   await memory.freeze(live.id)
   failpoint('pause:frozen')
   for (const running of live.executions.values()) running.deadline?.stop()
-  await meterLast(context, live, live.record.network === null ? new Map() : await readTraffic(context, live.id))
+  await meterLast(
+    context,
+    live,
+    live.record.network === null ? new Map() : await readTraffic(context, live.id),
+  )
 }

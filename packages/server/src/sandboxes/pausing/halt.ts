@@ -24,7 +24,10 @@ export function haltForPause(id: string): Halt {
   return {
     ending: 'sandbox-ended',
     message: 'The sandbox was paused, which ended what ran in it.',
-    error: new SandboxError('agent_lost', { sandbox: id, reason: 'it was paused; the next request resumes it' }),
+    error: new SandboxError('agent_lost', {
+      sandbox: id,
+      reason: 'it was paused; the next request resumes it',
+    }),
     failpoint: 'pause:stopped',
   }
 }
@@ -61,7 +64,11 @@ export async function countLast(context: Context, live: Live): Promise<SandboxRe
 }
 
 /** Executions whose exit came before the end keep it. */
-async function loseExecutions(live: Live | undefined, ending: ExecutionEnding, message: string): Promise<void> {
+async function loseExecutions(
+  live: Live | undefined,
+  ending: ExecutionEnding,
+  message: string,
+): Promise<void> {
   if (live === undefined) return
   const running = [...live.executions.values()]
   for (const execution of running) execution.lose(ending, message)

@@ -35,6 +35,10 @@ export async function recordLoss(context: Context, record: SandboxRecord): Promi
   const state = 'paused' as const
   const events = [newEvent(id, 'memory:lost', {})]
   context.log.warn({ sandbox: id }, 'the memory of a paused sandbox is lost; its files are there')
-  const stored = await context.store.sandboxes.update(id, { ...change, state, pause: lost, expiresAt: null }, { events })
+  const stored = await context.store.sandboxes.update(
+    id,
+    { ...change, state, pause: lost, expiresAt: null },
+    { events },
+  )
   return rememberPaused(context, stored)
 }

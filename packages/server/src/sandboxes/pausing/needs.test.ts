@@ -28,11 +28,19 @@ async function* bytes(text: string) {
 const RESUMES: [string, string, (api: UseCases) => Promise<unknown>][] = [
   ['a command', 'exec', (api) => api.startExecution(id, { argv: ['true'] })],
   ['a job', 'exec', (api) => api.createJob(id, { argv: ['true'] })],
-  ['a file that is written', 'file', (api) => api.writeFile(id, { path: 'a', offset: 0, parents: true }, bytes('a'))],
-  ['a directory that is listed', 'file', (api) => api.listFiles(id, { path: '.', recursive: false, limit: 10 } as never)],
+  ['a file that is written', 'file', (api) => api.writeFile(id, { path: 'a', parents: true }, bytes('a'))],
+  [
+    'a directory that is listed',
+    'file',
+    (api) => api.listFiles(id, { path: '.', recursive: false, limit: 10 } as never),
+  ],
   ['somebody who watches files', 'file', (api) => api.watchFiles(id, { path: '.', recursive: false })],
   ['a connection to a port', 'dial', (api) => api.dial(id, 3000).catch(() => {})],
-  ['a signal to what waits inside', 'exec', (api) => api.killExecution(kept, { signal: 'SIGKILL', scope: 'tree' })],
+  [
+    'a signal to what waits inside',
+    'exec',
+    (api) => api.killExecution(kept, { signal: 'SIGKILL', scope: 'tree' }),
+  ],
   ['stopping a job that waits inside', 'exec', (api) => api.stopJob(id, kept, true)],
 ]
 
@@ -49,8 +57,8 @@ const LEAVES: [string, (api: UseCases) => Promise<unknown>][] = [
   ['changing the sandbox', (api) => api.updateSandbox(id, { description: 'new' })],
   ['reading the network', (api) => api.getNetwork(id)],
   ['listing ports', (api) => api.listPorts(id)],
-  ['exposing a port', (api) => api.exposePort(id, 3001, {})],
-  ['a link to a port', (api) => api.linkPort(id, 3000, {})],
+  ['exposing a port', (api) => api.exposePort(id, 3001, { access: 'private' })],
+  ['a link to a port', (api) => api.linkPort(id, 3000, { ttl: '1h' })],
   ['a link to a file', (api) => api.signFile(id, { path: 'a', operation: 'read' })],
   ['coming to an exposed port', (api) => api.reachPort(id, 3000)],
 ]
@@ -130,7 +138,11 @@ test('frozen work sees nothing run, waits for its turn, and leaves the sandbox r
 
 describe('what fails', () => {
   /** A server on which steps of the driver fail while they are in the set. */
-  async function failing(): Promise<{ broken: Set<keyof MemoryHand | 'start' | 'stop'>; on: Server; box: string }> {
+  async function failing(): Promise<{
+    broken: Set<keyof MemoryHand | 'start' | 'stop'>
+    on: Server
+    box: string
+  }> {
     const broken = new Set<keyof MemoryHand | 'start' | 'stop'>()
     const wrap = <T extends object>(target: T): T =>
       new Proxy(target, {
@@ -174,7 +186,9 @@ describe('what fails', () => {
     const { id: cat } = await on.useCases.startExecution(box, { argv: ['cat'], stdin: true })
     await on.useCases.pauseSandbox(box, { depth: 'memory' })
     broken.add('thaw')
-    await expect(on.useCases.startExecution(box, { argv: ['true'] })).rejects.toMatchObject({ code: 'resume_failed' })
+    await expect(on.useCases.startExecution(box, { argv: ['true'] })).rejects.toMatchObject({
+      code: 'resume_failed',
+    })
     expect(await on.useCases.getSandbox(box)).toMatchObject({ status: 'paused', pause: { memory: 'ram' } })
     broken.clear()
     await on.useCases.writeStdin(cat, bytes('still here'), true)

@@ -2,7 +2,8 @@ import { SandboxError } from '@caisson/protocol/errors'
 import type { PauseDepth } from '@caisson/protocol/resources'
 import type { SandboxRecord } from '../../core/records.ts'
 import type { Context } from '../context.ts'
-import { type PauseReason, pauseNow } from './pause.ts'
+import type { PauseReason } from './finish-pause.ts'
+import { pauseNow } from './pause.ts'
 
 /** Pauses a sandbox because its time has come; where its memory cannot be kept, without it. */
 export async function pauseDue(context: Context, record: SandboxRecord, reason: PauseReason): Promise<void> {

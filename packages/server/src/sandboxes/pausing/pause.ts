@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
-import { type PauseDepth, type Sandbox, WORKSPACE } from '@caisson/protocol/resources'
+import type { PauseDepth, Sandbox } from '@caisson/protocol/resources'
 import { newEvent } from '../../core/events.ts'
 import { due } from '../../core/leases.ts'
 import { transition } from '../../core/lifecycle.ts'
@@ -13,20 +13,17 @@ import type { Live } from '../live.ts'
 import { endedError, findSandbox, showSandbox } from '../lookup.ts'
 import { assertDepth } from '../pause-depth.ts'
 import type { UseCases } from '../use-cases.ts'
-import { dumpOf } from './dump.ts'
+import { deepen } from './deepen.ts'
+import { failed, finish, finishStopped, type PauseReason, reasonOf } from './finish-pause.ts'
 import { freezeLive } from './freeze.ts'
 import { halt, haltForPause } from './halt.ts'
-import { keptLives, rememberPaused } from './kept.ts'
 import { inTurn } from './turn.ts'
-
-export type PauseReason = 'asked' | 'idle-timeout' | 'expired' | 'session' | 'restore'
 
 /** Reasons that are looked at again when it is the sandbox's turn. */
 const LEASES: readonly PauseReason[] = ['idle-timeout', 'expired', 'session']
 /** Requests under way and commands that are being started may end in so many ms; later they are broken off. */
 const GRACE_MS = 1000
 const LOOK_MS = 5
-const DEPTHS: readonly PauseDepth[] = ['memory', 'filesystem', 'workspace']
 
 export async function pauseSandbox(
   context: Context,
@@ -52,6 +49,11 @@ export async function pauseNow(
     if (context.stopping) throw new SandboxError('shutting_down', {})
     const record = await findSandbox(context, id)
     if (record.endedAt !== null) throw endedError(record)
+    if (record.mode === 'oneshot')
+      throw new SandboxError('not_supported', {
+        what: 'a pause',
+        reason: 'it serves one command, and ends with it',
+      })
     if (record.state === 'paused') return deepen(context, record, depth, reason)
     const live = context.live.get(id)
     if (live === undefined || record.state !== 'ready')
@@ -117,59 +119,6 @@ async function stop(context: Context, live: Live): Promise<SandboxChange> {
   })
 }
 
-/** Records the pause of one that has stopped; for `workspace` its files are trimmed first. */
-export async function finishStopped(
-  context: Context,
-  record: SandboxRecord,
-  change: SandboxChange,
-  reason: PauseReason,
-): Promise<SandboxRecord> {
-  if (record.pause?.depth !== 'workspace') return finish(context, record, change, reason)
-  try {
-    return await finish(context, record, { ...change, ...(await trim(context, record)) }, reason)
-  } catch (error) {
-    const pause: PauseRecord = { ...record.pause, depth: 'filesystem' }
-    await finish(context, { ...record, pause }, { ...change, pause }, reason)
-    throw failed(record.id, 'workspace', error, 'Its processes have ended; all its files are there.')
-  }
-}
-
-/**
- * Removes everything outside the workspace. What it began as becomes a layer below, so that the rest is as it was made.
- * @returns what has to be recorded
- */
-async function trim(
-  context: Context,
-  { id, base, layers }: SandboxRecord,
-): Promise<Pick<SandboxRecord, 'layers' | 'base'>> {
-  await context.layers.keepOnly?.(id, WORKSPACE, base !== null)
-  context.failpoint('pause:trimmed')
-  return { layers: base === null ? layers : [base, ...layers], base: null }
-}
-
-async function finish(
-  context: Context,
-  record: SandboxRecord,
-  change: SandboxChange,
-  reason: PauseReason,
-): Promise<SandboxRecord> {
-  const { id, pause } = record
-  const told = { depth: pause?.depth, memory: pause?.memory, reason }
-  const stored = await context.store.sandboxes.update(
-    id,
-    { ...change, state: transition(record, 'paused'), expiresAt: null },
-    { events: [newEvent(id, 'pause', told)] },
-  )
-  const live = context.live.get(id)
-  if (live !== undefined) keptLives(context).set(id, live)
-  context.live.delete(id)
-  rememberPaused(context, stored)
-  context.reschedule()
-  context.failpoint('pause:paused')
-  context.log.info({ sandbox: id, ...told }, 'sandbox paused')
-  return stored
-}
-
 /** It could not be paused: it runs on. @returns the error for the caller. */
 async function goOn(context: Context, live: Live, depth: PauseDepth, error: unknown): Promise<SandboxError> {
   const { id } = live
@@ -185,40 +134,4 @@ async function goOn(context: Context, live: Live, depth: PauseDepth, error: unkn
   void keepConnected(context, live)
   context.reschedule()
   return failed(id, depth, error, 'It runs as before.')
-}
-
-/** Makes the pause of a paused sandbox deeper. Who calls it has its turn. */
-export async function deepen(
-  context: Context,
-  record: SandboxRecord,
-  depth: PauseDepth,
-  reason: PauseReason,
-): Promise<SandboxRecord> {
-  const { id, pause } = record
-  if (pause === null || DEPTHS.indexOf(depth) <= DEPTHS.indexOf(pause.depth)) return record
-  const { sandboxes } = context.store
-  const deeper: PauseRecord = { ...pause, depth, memory: 'none' }
-  const state = transition(record, 'pause')
-  const options = { durability: 'process' } as const
-  const pausing = rememberPaused(context, await sandboxes.update(id, { state, pause: deeper }, options))
-  context.failpoint('pause:recorded')
-  let change: SandboxChange = {}
-  try {
-    if (pause.memory !== 'none') change = await halt(context, pausing, haltForPause(id))
-  } catch (error) {
-    const back = { state: transition(pausing, 'paused'), pause }
-    rememberPaused(context, await sandboxes.update(id, back, options))
-    throw failed(id, depth, error, 'It is paused as before.')
-  }
-  if (pause.memory === 'disk')
-    await nowOrLater(context, { sandbox: id }, async () => context.driver.memory?.removeDump(dumpOf(id)))
-  return finishStopped(context, { ...pausing, ...change }, change, reason)
-}
-
-export function failed(id: string, depth: PauseDepth, cause: unknown, state: string): SandboxError {
-  return new SandboxError('pause_failed', { sandbox: id, depth, reason: reasonOf(cause), state }, { cause })
-}
-
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,7 +1,7 @@
-import { SandboxError } from '@caisson/protocol/errors'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { SandboxError } from '@caisson/protocol/errors'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { follow, type Server, World } from '../world.test-kit.ts'
 import { dumpNow } from './dump.ts'
-import { follow, type Server, until, World } from '../world.test-kit.ts'
 
 let world: World
 let server: Server
@@ -27,7 +27,10 @@ test.each(['memory', 'filesystem', 'workspace'] as const)(
   async (depth) => {
     const paused = await server.useCases.pauseSandbox(id, { depth })
     const memory = depth === 'memory' ? 'ram' : 'none'
-    expect(paused).toMatchObject({ status: memory === 'ram' ? 'paused' : 'suspended', pause: { depth, memory } })
+    expect(paused).toMatchObject({
+      status: memory === 'ram' ? 'paused' : 'suspended',
+      pause: { depth, memory },
+    })
     expect(await server.useCases.getSandbox(id)).toEqual(paused)
     expect(await server.useCases.resumeSandbox(id, {})).toMatchObject({ status: 'idle', pause: null })
     expect(await echo()).toEqual({ text: 'hello\n', autoResumed: false })
@@ -56,7 +59,10 @@ test('what runs is kept by a pause of its memory, on disk too, and ended by othe
   await server.useCases.writeStdin(kept, bytes('one '), false)
   await server.useCases.pauseSandbox(id, { depth: 'memory' })
   await dumpNow(server.context, id)
-  expect(await server.useCases.getSandbox(id)).toMatchObject({ status: 'suspended', pause: { memory: 'disk' } })
+  expect(await server.useCases.getSandbox(id)).toMatchObject({
+    status: 'suspended',
+    pause: { memory: 'disk' },
+  })
   // Input for it resumes it.
   await server.useCases.writeStdin(kept, bytes('two'), true)
   expect(await followed).toMatchObject({ text: 'one two', ending: 'exited', exitCode: 0 })
@@ -71,7 +77,9 @@ test('a pause can be made deeper, and not less deep', async () => {
   const { id: running } = await server.useCases.startExecution(id, { argv: sleep })
   const pause = (depth: 'memory' | 'filesystem' | 'workspace') => server.useCases.pauseSandbox(id, { depth })
   const { pause: first } = await pause('memory')
-  expect(await pause('filesystem')).toMatchObject({ pause: { depth: 'filesystem', memory: 'none', since: first?.since } })
+  expect(await pause('filesystem')).toMatchObject({
+    pause: { depth: 'filesystem', memory: 'none', since: first?.since },
+  })
   expect(await server.useCases.getExecution(running)).toMatchObject({ ending: 'sandbox-ended' })
   expect(world.host.sandboxes.size).toBe(0)
   expect(await pause('memory')).toMatchObject({ pause: { depth: 'filesystem' } })

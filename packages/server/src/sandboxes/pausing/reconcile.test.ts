@@ -45,7 +45,10 @@ test.each<[SandboxRecord['state'], PauseRecord['memory'], On, Expected, string |
   const { id: execution } = await first.useCases.startExecution(id, { argv: ['sleep', '1000'] })
   await leave(first, id, on)
   const depth = memory === 'none' ? 'filesystem' : 'memory'
-  await world.store.sandboxes.update(id, { state, pause: { depth, memory, since: Date.now(), ttlLeftMs: null } })
+  await world.store.sandboxes.update(id, {
+    state,
+    pause: { depth, memory, since: Date.now(), ttlLeftMs: null },
+  })
 
   const { useCases } = await world.server({ config: { dumpAfter: null } })
   const record = await world.store.sandboxes.get(id)
@@ -53,10 +56,15 @@ test.each<[SandboxRecord['state'], PauseRecord['memory'], On, Expected, string |
   expect(record?.pause?.memory).toBe(expected.memory)
   const found = world.host.sandboxes.get(id)
   expect(found && (found.agent.frozen ? 'frozen' : 'runs')).toBe(expected.runs)
-  expect(await useCases.getExecution(execution)).toMatchObject({ state: ending === null ? 'running' : 'ended', ending })
+  expect(await useCases.getExecution(execution)).toMatchObject({
+    state: ending === null ? 'running' : 'ended',
+    ending,
+  })
   // Whatever it was, it can be used, and what it kept goes on.
   await useCases.startExecution(id, { argv: ['true'] })
-  expect(await useCases.getExecution(execution)).toMatchObject({ state: ending === null ? 'running' : 'ended' })
+  expect(await useCases.getExecution(execution)).toMatchObject({
+    state: ending === null ? 'running' : 'ended',
+  })
   expect(world.host.dumps.size).toBe(0)
   await useCases.deleteSandbox(id)
   expect([world.host.sandboxes.size, world.layers.roots.size]).toEqual([0, 0])

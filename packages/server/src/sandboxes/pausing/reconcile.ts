@@ -4,10 +4,10 @@ import type { SandboxChange } from '../../state/store.ts'
 import type { Context } from '../context.ts'
 import { finishRestore } from '../saved/put-back.ts'
 import { dumpOf } from './dump.ts'
+import { finishStopped } from './finish-pause.ts'
 import { halt, haltForPause } from './halt.ts'
 import { keptLives, rememberPaused } from './kept.ts'
 import { recordLoss } from './lose-memory.ts'
-import { finishStopped } from './pause.ts'
 import { rebuild } from './rebuild.ts'
 import { lifeOf, resumeNow } from './resume.ts'
 import { shiftOpen } from './run-again.ts'
@@ -44,7 +44,7 @@ export async function settlePaused(
   const memory = record.pause?.memory
   if (record.restoring !== null) await settleRestoring(context, record)
   else if (record.state === 'pausing' && runs && !(found.frozen && memory === 'none'))
-    return readyAgain(context, record, found)
+    return readyAgain(context, found)
   else if (record.state === 'resuming' && runs && memory === 'disk') return wentOn(context, record)
   else if (record.state === 'pausing' && memory === 'none') await finishPause(context, record)
   else if (memory === 'ram' && runs) await keepFrozen(context, record)
@@ -52,7 +52,7 @@ export async function settlePaused(
   return null
 }
 
-async function readyAgain(context: Context, record: SandboxRecord, { id, frozen }: Found): Promise<SandboxRecord> {
+async function readyAgain(context: Context, { id, frozen }: Found): Promise<SandboxRecord> {
   if (frozen) await context.driver.memory?.thaw(id)
   return context.store.sandboxes.update(id, { state: 'ready', pause: null }, { durability: 'process' })
 }
@@ -61,7 +61,12 @@ async function wentOn(context: Context, record: SandboxRecord): Promise<SandboxR
   const { id } = record
   await shiftOpen(context, record)
   const now = Date.now()
-  const change: SandboxChange = { state: 'ready', pause: null, bootedAt: now, ...lifeOf(record, undefined, now) }
+  const change: SandboxChange = {
+    state: 'ready',
+    pause: null,
+    bootedAt: now,
+    ...lifeOf(record, undefined, now),
+  }
   const ready = await context.store.sandboxes.update(id, change)
   await context.driver.memory?.removeDump(dumpOf(id))
   return ready

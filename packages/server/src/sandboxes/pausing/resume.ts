@@ -6,13 +6,15 @@ import { transition } from '../../core/lifecycle.ts'
 import type { SandboxRecord } from '../../core/records.ts'
 import { changeSandbox } from '../change-sandbox.ts'
 import { type Context, join } from '../context.ts'
+import { untilDone } from '../eventually.ts'
 import type { Live } from '../live.ts'
 import { endedError, findSandbox, showSandbox } from '../lookup.ts'
 import { finishRestore } from '../saved/put-back.ts'
 import type { UseCases } from '../use-cases.ts'
-import { keptLives, rememberPaused } from './kept.ts'
+import { deepen } from './deepen.ts'
+import { reasonOf } from './finish-pause.ts'
+import { rememberPaused } from './kept.ts'
 import { doorOfRequest, type Need } from './noted.ts'
-import { deepen, reasonOf } from './pause.ts'
 import { startPaused } from './start-paused.ts'
 import { thawLive } from './thaw.ts'
 import { inTurn } from './turn.ts'
@@ -30,7 +32,11 @@ export async function resumeSandbox(
   ...[id, { ttl }]: Parameters<UseCases['resumeSandbox']>
 ): Promise<Sandbox> {
   const record = await findSandbox(context, id)
-  const wake: Wake = { by: 'asked', auto: false, ...(ttl !== undefined && { ttlMs: parseDuration(ttl, 'ttl') }) }
+  const wake: Wake = {
+    by: 'asked',
+    auto: false,
+    ...(ttl !== undefined && { ttlMs: parseDuration(ttl, 'ttl') }),
+  }
   return showSandbox(context, (await resumeNow(context, record, wake)).record)
 }
 
@@ -131,9 +137,9 @@ async function stayPaused(context: Context, record: SandboxRecord, cause: unknow
   context.live.delete(id)
   const state = transition(record, 'paused')
   const options = { events: [newEvent(id, 'pause:failed', { what: 'resume', reason })] }
-  const stored = await context.store.sandboxes.update(id, { state }, options)
+  const write = () => context.store.sandboxes.update(id, { state }, options)
+  const stored = await untilDone(context, { sandbox: id }, write)
   rememberPaused(context, stored)
-  keptLives(context).get(id)?.renew(stored)
   context.reschedule()
   return new SandboxError('resume_failed', { sandbox: id, reason }, { cause })
 }

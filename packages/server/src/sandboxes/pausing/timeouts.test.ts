@@ -21,7 +21,12 @@ test('a timeout pauses where a pause was asked for, in the depth that was asked 
   await statusIs(kept, 'suspended')
   await statusIs(ended, 'terminated')
   expect(await get(kept)).toMatchObject({ pause: { depth: 'filesystem' } })
-  const { events } = await server.useCases.listEvents(kept, { type: 'pause', limit: 9, offset: 0, direction: 'asc' })
+  const { events } = await server.useCases.listEvents(kept, {
+    type: 'pause',
+    limit: 9,
+    offset: 0,
+    direction: 'asc',
+  })
   expect(events).toMatchObject([{ payload: { reason: 'idle-timeout' } }])
 })
 
@@ -75,7 +80,7 @@ test('the time that a command may take waits while its sandbox is paused', async
   expect(await follow(server, execution)).toMatchObject({ ending: 'execution-timeout' })
 })
 
-test('memory goes to disk after a while, and what cannot stays in RAM', async () => {
+test('memory goes to disk after a while, and goes on from there', async () => {
   const server = await world.server({ config: { dumpAfter: 30 } })
   const { id } = (await server.useCases.createSandbox({})).sandbox
   const { id: running } = await server.useCases.startExecution(id, { argv: ['sleep', '100'] })
@@ -86,6 +91,29 @@ test('memory goes to disk after a while, and what cannot stays in RAM', async ()
   expect(await server.useCases.getExecution(running)).toMatchObject({ state: 'running' })
   await server.useCases.resumeSandbox(id, {})
   expect(await server.useCases.getSandbox(id)).toMatchObject({ status: 'running' })
+})
+
+test('memory that cannot be put on disk stays in RAM, and goes on from there', async () => {
+  const server = await world.server({ config: { dumpAfter: 20 } })
+  const { id } = (await server.useCases.createSandbox({})).sandbox
+  const { id: running } = await server.useCases.startExecution(id, { argv: ['sleep', '100'] })
+  const { memory } = server.context.driver
+  let tried = 0
+  memory!.dump = async () => {
+    tried++
+    throw new Error('a device is open')
+  }
+  await server.useCases.pauseSandbox(id, { depth: 'memory' })
+  const failed = async () =>
+    (await server.useCases.listEvents(id, { type: 'pause:failed', limit: 9, offset: 0, direction: 'asc' }))
+      .events
+  await until(async () => (await failed()).length > 0)
+  expect(await failed()).toMatchObject([{ payload: { what: 'dump', reason: 'a device is open' } }])
+  await delay(60)
+  expect(tried).toBe(1)
+  expect(await server.useCases.getSandbox(id)).toMatchObject({ status: 'paused', pause: { memory: 'ram' } })
+  await server.useCases.resumeSandbox(id, {})
+  expect(await server.useCases.getExecution(running)).toMatchObject({ state: 'running' })
 })
 
 test('lists tell apart what is paused and what is suspended', async () => {

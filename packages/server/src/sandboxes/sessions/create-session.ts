@@ -34,7 +34,10 @@ export async function createSession(context: Context, input: Input, options: Onc
 async function create(context: Context, input: Input, once: Repeat): Promise<Session> {
   if (context.stopping) throw new SandboxError('shutting_down', {})
   if (input.sandbox?.files !== undefined)
-    throw invalid('sandbox.files', 'a session has no files before its first command; write them when it has begun')
+    throw invalid(
+      'sandbox.files',
+      'a session has no files before its first command; write them when it has begun',
+    )
   const session = sessionRecord(context, input, once)
   using holds = new DisposableStack()
   await using undo = new Undo()

@@ -23,10 +23,12 @@ test('a session is recorded, started by its first command, and its sandbox is us
   }
   expect(await run()).toMatchObject({ text: 'hi\n', autoResumed: true })
   expect(await useCases.getSession('chat')).toMatchObject({ id: session.id, status: 'active' })
-  expect(await useCases.statFile(session.sandboxId, { path: session.workspace, follow: true })).toMatchObject({
-    type: 'directory',
-    owner: 'agent',
-  })
+  expect(await useCases.statFile(session.sandboxId, { path: session.workspace, follow: true })).toMatchObject(
+    {
+      type: 'directory',
+      owner: 'agent',
+    },
+  )
   expect(await run()).toMatchObject({ text: 'hi\n', autoResumed: false })
   await useCases.pauseSandbox(session.sandboxId, {})
   expect(await useCases.getSession(session.id)).toMatchObject({ status: 'paused' })
@@ -79,7 +81,7 @@ test('a recorded session is there after a restart, and a repeated request finds 
 })
 
 test('files at the creation are refused, since there is nothing to write them to', async () => {
-  const files = [{ path: 'a', data: 'b' }]
+  const files = [{ path: 'a', content: 'b', encoding: 'utf8' as const }]
   const sandbox = { files }
   await expect(server.useCases.createSession({ sandbox })).rejects.toMatchObject({ code: 'invalid_request' })
   expect(server.context.idBases.size).toBe(0)

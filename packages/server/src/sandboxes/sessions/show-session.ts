@@ -10,6 +10,9 @@ export async function showSession(context: Context, session: SessionRecord): Pro
 }
 
 /** null: it was forgotten, some time after its end. */
-export async function sandboxOf(context: Context, { sandboxId }: SessionRecord): Promise<SandboxRecord | null> {
+export async function sandboxOf(
+  context: Context,
+  { sandboxId }: SessionRecord,
+): Promise<SandboxRecord | null> {
   return findSandbox(context, sandboxId).catch(() => null)
 }
