@@ -21,6 +21,7 @@ const ULIMITS = ['--ulimit', 'nofile=8192:8192', '--ulimit', 'nproc=1000:1000']
 export class EnginePeers implements AsyncDisposable {
   readonly run: Peer
   readonly exec: Peer
+  readonly commit: Peer
   readonly #engine: string
   /** Of the image and of the container. */
   readonly #tag: string
@@ -38,6 +39,16 @@ export class EnginePeers implements AsyncDisposable {
       name: `${name} exec`,
       every: ENGINE_EVERY,
       run: () => timer.run({ argv: [engine, 'exec', tag, 'true'] }),
+    }
+    const kept = `${tag}-kept`
+    this.commit = {
+      name: `${name} commit, 10 MiB`,
+      every: ENGINE_EVERY,
+      run: async () => {
+        const ms = await timer.run({ argv: [engine, 'commit', tag, kept] })
+        await command(engine, ['rmi', '--force', kept])
+        return ms
+      },
     }
   }
 
@@ -69,6 +80,7 @@ export class EnginePeers implements AsyncDisposable {
           'infinity',
         ],
       })
+      await command(engine, ['exec', tag, 'sh', '-c', 'head -c 10485760 /dev/urandom >/data'])
       return peers
     } catch (error) {
       await peers[Symbol.asyncDispose]()
@@ -83,6 +95,7 @@ export class EnginePeers implements AsyncDisposable {
 
 async function remove(engine: string, tag: string): Promise<void> {
   await command(engine, ['rm', '--force', tag]).catch(() => {})
+  await command(engine, ['rmi', '--force', `${tag}-kept`]).catch(() => {})
   await command(engine, ['rmi', '--force', tag]).catch(() => {})
 }
 

@@ -8,7 +8,7 @@ import { type Captured, captureConfiguration } from './configuration.ts'
 import { CrunPeers } from './crun.ts'
 import { EnginePeers } from './engine.ts'
 import { PeerGroups } from './groups.ts'
-import type { Peers } from './peer.ts'
+import type { Peer, Peers } from './peer.ts'
 
 const CRUN = '/usr/bin/crun'
 const BWRAP = '/usr/bin/bwrap'
@@ -34,6 +34,7 @@ export async function openPeers(workDir: string): Promise<Peers> {
   const crun = stack.use(await CrunPeers.open(dir, captured, overlay.target, timer, groups))
   const create = [crun.run]
   const exec = [crun.exec]
+  const commit: Peer[] = []
   const skipped: string[] = []
   if (versionOf(BWRAP).startsWith('bubblewrap')) create.push(bubblewrapPeer(overlay.target, timer))
   else skipped.push('bwrap: it is not installed')
@@ -44,12 +45,13 @@ export async function openPeers(workDir: string): Promise<Peers> {
       )
       create.push(peers.run)
       exec.push(peers.exec)
+      commit.push(peers.commit)
     } catch (error) {
       skipped.push(`${engine}: ${(error as Error).message}`)
     }
   }
   const resources = stack.move()
-  return { create, exec, skipped, [Symbol.asyncDispose]: () => resources.disposeAsync() }
+  return { create, exec, commit, skipped, [Symbol.asyncDispose]: () => resources.disposeAsync() }
 }
 
 /** crun 1.8 refuses a host with both cgroup versions when it sees the second; the launcher hides it as well. */

@@ -13,5 +13,7 @@ export interface Peers extends AsyncDisposable {
   create: Peer[]
   /** `true` in an environment that runs already. */
   exec: Peer[]
+  /** The writes of an environment that runs, kept as an image; 10 MiB in it. */
+  commit: Peer[]
   skipped: string[]
 }

@@ -16,12 +16,13 @@ export const saved: Scenario = {
   name: 'saved',
   title: 'Checkpoint, snapshot, fork and restore, by size',
   async run(run): Promise<Outcome> {
+    const peers = await run.peers()
     await using stack = new AsyncDisposableStack()
     const large = run.quick ? 512 : 5 * 1024
     const server = stack.use(await BenchServer.start(run.workDir, { CAISSON_POOL_SIZE: '16Gi' }))
     const bare = stack.use(await BareBtrfs.open(run.workDir))
     const sizes = { small: '10 MiB', large: `${large} MiB` }
-    const subjects: Peer[] = [bare.snapshot, bare.copy, coldCreate(server)]
+    const subjects: Peer[] = [bare.snapshot, bare.copy, coldCreate(server), ...peers.commit]
     for (const [size, mib] of [
       [sizes.small, 10],
       [sizes.large, large],
@@ -30,7 +31,8 @@ export const saved: Scenario = {
       subjects.push(...VERBS.map((verb) => subject(server, sandbox, verb, size)))
     }
     const series = await interleave(subjects, run.quick ? 10 : 40, run.quick ? 60_000 : 240_000)
-    return { series, targets: targetsOf(series, bare.snapshot.name, sizes) }
+    const notes = peers.skipped.map((reason) => `Skipped ${reason}`)
+    return { series, targets: targetsOf(series, bare.snapshot.name, sizes), notes }
   },
 }
 

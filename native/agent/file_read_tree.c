@@ -8,6 +8,7 @@
 
 #include "connection.h"
 #include "directory.h"
+#include "exact.h"
 #include "files.h"
 #include "names.h"
 #include "path.h"
@@ -31,7 +32,7 @@ struct tree_reader {
   struct user user;
   struct tables tables;
   uint64_t depth, most; /* levels there are, and may be */
-  bool content;
+  bool content, exact;
   int root;
   dev_t device;
   struct level *level;        /* the deepest; NULL: nothing is left */
@@ -65,6 +66,7 @@ static void send_entry(struct tree_reader *reader, const struct stat *info, cons
   struct writer *writer = send_begin(FRAME_ENTRY, reader->request.stream);
   writer_string(writer, FIELD_NAME, reader->path);
   write_stat(writer, info, reader->directory.fd, name, &reader->tables);
+  if (reader->exact && name) exact_describe(writer, info, reader->directory.fd, name, &reader->skipped);
   if (!writer->failed) reader->sent += writer->length - writer->frame_start - LIMIT_HEADER;
   send_end();
 }
@@ -161,7 +163,8 @@ static int tell(struct tree_reader *reader, const char *name) {
     return 0;
   }
   if (reader->content) {
-    bool kept = S_ISREG(info.st_mode) || S_ISDIR(info.st_mode) || S_ISLNK(info.st_mode);
+    bool kept = S_ISREG(info.st_mode) || S_ISDIR(info.st_mode) || S_ISLNK(info.st_mode) ||
+                (reader->exact && S_ISFIFO(info.st_mode));
     reader->skipped += !kept;
     if (!kept || (S_ISREG(info.st_mode) && !open_file(reader, directory, name, &info))) return 0;
   }
@@ -266,6 +269,7 @@ static int start(struct tree_reader *reader, const struct file_plan *plan, const
   reader->root = reader->file = reader->directory.fd = -1;
   reader->most = plan->depth;
   reader->content = plan->content;
+  reader->exact = plan->exact;
   reader->request.acknowledge = acknowledge;
   info.st_mode = S_IFREG;
   tables_load(&reader->tables);

@@ -1,10 +1,13 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "connection.h"
+#include "exact.h"
 #include "files.h"
 #include "request.h"
 #include "tree_base.h"
@@ -24,6 +27,9 @@ struct tree_writer {
   struct tree_base base;
   struct tree_laters laters;
   struct entry_plan entry;
+  struct exact_xattrs xattrs; /* of the entry */
+  bool exact;
+  uint64_t lost;
   char last[NAME_MAX + 1];      /* of the entry's name, in the base's parent */
   char temporary[NAME_MAX + 1]; /* "" when there is none to remove */
   char ending[LIMIT_MAX_ID + 1];
@@ -49,6 +55,7 @@ static void release(struct request *request) {
   drop_temporary(writer);
   tree_base_close(&writer->base);
   tree_laters_free(&writer->laters);
+  exact_free(&writer->xattrs);
 }
 
 static void fail(struct tree_writer *writer, int error, const char *why) {
@@ -111,7 +118,7 @@ static int open_file(struct tree_writer *writer) {
   if (writer->entry.mode < 0 && S_ISREG(old.st_mode)) mode = old.st_mode;
   temporary_name(writer->temporary, writer->last, writer->ending);
   int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY | O_CLOEXEC;
-  writer->fd = openat(writer->base.parent, writer->temporary, flags, mode & MODE_BITS);
+  writer->fd = openat(writer->base.parent, writer->temporary, flags, writer->exact ? S_IRUSR | S_IWUSR : mode & MODE_BITS);
   if (writer->fd < 0) {
     writer->temporary[0] = 0;
     return errno;
@@ -124,6 +131,8 @@ static int open_file(struct tree_writer *writer) {
 /* The file is complete: gives it its time and its name. */
 static int publish(struct tree_writer *writer) {
   const struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, writer->entry.mtime};
+  int error = writer->exact ? exact_apply(writer->fd, &writer->entry, &writer->xattrs, &writer->lost) : 0;
+  if (error) return error;
   if (writer->entry.with_mtime && futimens(writer->fd, times)) return errno;
   int parent = writer->base.parent;
   if (renameat(parent, writer->temporary, parent, writer->last)) return errno;
@@ -177,12 +186,22 @@ static void receive_data(struct request *request, const struct frame *frame) {
     acknowledge(writer);
 }
 
+static int make_special(const struct tree_writer *writer) {
+  const struct entry_plan *entry = &writer->entry;
+  int parent = writer->base.parent;
+  if (S_ISLNK(entry->type)) return symlinkat(entry->link, parent, writer->temporary) ? errno : 0;
+  mode_t mode = entry->mode >= 0 ? (mode_t)entry->mode : FILE_MODE;
+  return mkfifoat(parent, writer->temporary, 0) || fchmodat(parent, writer->temporary, mode, 0) ? errno : 0;
+}
+
+/* A link or a FIFO. */
 static int make_link(struct tree_writer *writer) {
   int parent = writer->base.parent;
   const struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, writer->entry.mtime};
   temporary_name(writer->temporary, writer->last, writer->ending);
-  int error = symlinkat(writer->entry.link, parent, writer->temporary) ? errno : 0;
+  int error = make_special(writer);
   if (error) writer->temporary[0] = 0;
+  if (!error && writer->exact) error = exact_own(parent, writer->temporary, &writer->entry);
   if (!error && writer->entry.with_mtime && utimensat(parent, writer->temporary, times, AT_SYMLINK_NOFOLLOW))
     error = errno;
   if (!error && renameat(parent, writer->temporary, parent, writer->last)) error = errno;
@@ -192,7 +211,45 @@ static int make_link(struct tree_writer *writer) {
   return 0;
 }
 
+/* A second name. Renaming one name of a file to another does nothing, so the temporary one may stay. */
+static int make_hard_link(struct tree_writer *writer) {
+  char target[NAME_MAX + 1];
+  int error = tree_base_enter(&writer->base, writer->entry.target, target);
+  int from = error ? -1 : fcntl(writer->base.parent, F_DUPFD_CLOEXEC, 0);
+  if (!error && from < 0) error = errno;
+  if (!error) error = tree_base_enter(&writer->base, writer->entry.name, writer->last);
+  temporary_name(writer->temporary, writer->last, writer->ending);
+  int parent = writer->base.parent;
+  if (!error && linkat(from, target, parent, writer->temporary, 0)) error = errno;
+  if (!error && renameat(parent, writer->temporary, parent, writer->last)) error = errno;
+  if (from >= 0) {
+    unlinkat(parent, writer->temporary, 0);
+    close(from);
+  }
+  writer->temporary[0] = 0;
+  return error;
+}
+
+/* Makes a directory, in the place of what is none, or takes the one that is there; its mode and time come at the end. */
+static int make_exact_directory(struct tree_writer *writer) {
+  int parent = writer->base.parent;
+  struct stat old;
+  bool exists = !fstatat(parent, writer->last, &old, AT_SYMLINK_NOFOLLOW);
+  if (exists && !S_ISDIR(old.st_mode)) {
+    if (unlinkat(parent, writer->last, 0)) return errno;
+    exists = false;
+  }
+  if (!exists && mkdirat(parent, writer->last, S_IRWXU)) return errno;
+  int fd = open_in(parent, writer->last, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, RESOLVE_NO_XDEV);
+  if (fd < 0) return errno;
+  tree_later_add(&writer->laters, &writer->entry, writer->entry.mode < 0 ? DIRECTORY_MODE : (mode_t)writer->entry.mode);
+  int error = exact_apply(fd, &writer->entry, &writer->xattrs, &writer->lost);
+  close(fd);
+  return error;
+}
+
 static int make_directory(struct tree_writer *writer) {
+  if (writer->exact) return make_exact_directory(writer);
   bool made;
   mode_t mode = (writer->entry.mode < 0 ? DIRECTORY_MODE : (mode_t)writer->entry.mode) & MODE_BITS;
   struct tree_later *before = writer->laters.first;
@@ -204,11 +261,17 @@ static int make_directory(struct tree_writer *writer) {
 
 /* An entry without bytes is made at once. */
 static int make_entry(struct tree_writer *writer) {
-  if (S_ISREG(writer->entry.type)) return take_data(writer, NULL, 0);
+  if (S_ISREG(writer->entry.type) && !*writer->entry.target) return take_data(writer, NULL, 0);
   int error = credentials_enter(&writer->user);
   if (error) return error;
+  if (*writer->entry.target) {
+    error = make_hard_link(writer);
+    credentials_leave();
+    writer->entries += !error;
+    return error;
+  }
   error = tree_base_enter(&writer->base, writer->entry.name, writer->last);
-  if (!error && S_ISLNK(writer->entry.type)) error = strcmp(writer->last, ".") ? make_link(writer) : EISDIR;
+  if (!error && !S_ISDIR(writer->entry.type)) error = strcmp(writer->last, ".") ? make_link(writer) : EISDIR;
   if (!error && S_ISDIR(writer->entry.type)) error = make_directory(writer);
   credentials_leave();
   if (!error) writer->entries++;
@@ -219,6 +282,8 @@ static const char *refusal(const struct tree_writer *writer) {
   const struct entry_plan *entry = &writer->entry;
   const char *why = tree_base_refusal(&writer->base, entry->name);
   if (why) return why;
+  if (*entry->target) return writer->exact ? tree_base_refusal(&writer->base, entry->target) : "it is a hard link";
+  if (S_ISFIFO(entry->type) && writer->exact) return NULL;
   if (S_ISLNK(entry->type)) return *entry->link ? NULL : "the link points nowhere";
   return S_ISREG(entry->type) || S_ISDIR(entry->type) ? NULL : file_type_name(entry->type);
 }
@@ -233,7 +298,8 @@ static void receive_entry(struct request *request, const struct frame *frame) {
   writer->received += frame->length;
   const char *why = error ? "invalid arguments" : refusal(writer);
   if (why && !error) error = EINVAL;
-  writer->in_file = !error && S_ISREG(writer->entry.type);
+  if (!error && writer->exact) error = exact_keep(&writer->xattrs, frame);
+  writer->in_file = !error && S_ISREG(writer->entry.type) && !*writer->entry.target;
   writer->left = writer->in_file ? writer->entry.size : 0;
   if (!error && !writer->left) error = make_entry(writer);
   if (error)
@@ -246,6 +312,7 @@ static void answer(struct tree_writer *writer) {
   struct writer *out = send_begin(FRAME_OK, writer->request.stream);
   writer_u64(out, FIELD_COUNT, writer->entries);
   writer_u64(out, FIELD_SIZE, writer->bytes);
+  if (writer->exact) writer_u64(out, FIELD_SKIPPED, writer->lost);
   writer_raw(out, writer->base.created.data, writer->base.created.length);
   send_end();
   request_end(&writer->request);
@@ -305,7 +372,9 @@ void file_write_tree(const struct frame *frame) {
     writer->request.entry = receive_entry;
     writer->request.data = receive_data;
     writer->request.end = finish;
+    writer->exact = writer->base.is_root = writer->laters.all = plan.exact;
     error = tree_base_open(&writer->base, plan.path, &user);
+    if (!error && plan.exact && (user.uid != 0 || !*plan.path)) error = EPERM;
   }
   credentials_leave();
   if (!error) {

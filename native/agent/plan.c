@@ -157,6 +157,7 @@ static int file_field(const struct field *field, struct file_plan *plan) {
     case FIELD_RECURSIVE: return take_flag(field, &plan->recursive);
     case FIELD_FOLLOW: return take_flag(field, &plan->follow);
     case FIELD_CONTENT: return take_flag(field, &plan->content);
+    case FIELD_EXACT: return take_flag(field, &plan->exact);
     default: return 0;
   }
 }
@@ -190,6 +191,9 @@ static int entry_field(const struct field *field, struct entry_plan *plan) {
   switch (field->tag) {
     case FIELD_NAME: return take_text(field, plan->name, sizeof plan->name, ENAMETOOLONG);
     case FIELD_LINK: return take_text(field, plan->link, sizeof plan->link, ENAMETOOLONG);
+    case FIELD_TARGET: return take_text(field, plan->target, sizeof plan->target, ENAMETOOLONG);
+    case FIELD_UID: error = take_number(field, UINT32_MAX - 1, &value); plan->uid = (uid_t)value; return error;
+    case FIELD_GID: error = take_number(field, UINT32_MAX - 1, &value); plan->gid = (gid_t)value; return error;
     case FIELD_FILE_TYPE: error = take_number(field, S_IFMT, &value); plan->type = (mode_t)value; return error;
     case FIELD_MODE: error = take_number(field, 07777, &value); plan->mode = (int)value; return error;
     case FIELD_SIZE: return take_number(field, INT64_MAX, &plan->size);
@@ -203,7 +207,7 @@ static int entry_field(const struct field *field, struct entry_plan *plan) {
 }
 
 int entry_plan_parse(const struct frame *frame, struct entry_plan *plan) {
-  *plan = (struct entry_plan){.mode = -1};
+  *plan = (struct entry_plan){.mode = -1, .uid = (uid_t)-1, .gid = (gid_t)-1};
   struct field_reader reader = field_reader(frame);
   int error = 0;
   for (struct field field; field_next(&reader, &field) && error != PLAN_MALFORMED;) {

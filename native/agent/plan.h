@@ -60,7 +60,7 @@ struct file_plan {
   int mode;                /* -1 when absent */
   uid_t uid;               /* -1 when absent, as chown wants it */
   gid_t gid;
-  bool parents, recursive, follow, content;
+  bool parents, recursive, follow, content, exact;
 };
 
 int file_plan_parse(const struct frame *frame, struct file_plan *plan);
@@ -69,6 +69,9 @@ int file_plan_parse(const struct frame *frame, struct file_plan *plan);
 struct entry_plan {
   char name[LIMIT_MAX_PATH]; /* "" when absent */
   char link[LIMIT_MAX_PATH];
+  char target[LIMIT_MAX_PATH]; /* "" when absent */
+  uid_t uid;                   /* -1 when absent, as chown wants it */
+  gid_t gid;
   mode_t type; /* S_IF… */
   int mode;    /* -1 when absent */
   bool with_mtime;

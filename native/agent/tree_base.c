@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -65,6 +66,7 @@ static int resolve(const struct tree_base *base, const char *path) {
     return -1;
   }
   if (!*path) return fcntl(base->fd, F_DUPFD_CLOEXEC, 0);
+  if (base->is_root) return open_in(base->fd, path, DIRECTORY, RESOLVE_IN_ROOT | RESOLVE_NO_XDEV);
   return base->beneath ? open_beneath(base->fd, path, DIRECTORY, 0) : open_in(base->fd, path, DIRECTORY, 0);
 }
 

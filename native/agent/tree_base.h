@@ -9,6 +9,7 @@
 struct tree_base {
   int fd;                     /* O_PATH; -1: there is no home to begin at */
   bool beneath;               /* nothing may lead out of it */
+  bool is_root;               /* links are followed as if it were the root, and no mount is entered */
   char path[LIMIT_MAX_PATH * 2]; /* absolute */
   int parent;                 /* O_PATH; -1: none yet */
   char parent_path[LIMIT_MAX_PATH];

@@ -11,11 +11,12 @@
 
 /* For each request: some ten thousand directories. Those above it get their mode at once, and no time. */
 #define MAX_MEMORY (1u << 20)
+#define MAX_MEMORY_OF_ALL (1u << 26)
 
 mode_t tree_later_add(struct tree_laters *laters, const struct entry_plan *entry, mode_t mode) {
   size_t size = sizeof(struct tree_later) + strlen(entry->name) + 1;
-  if (!entry->with_mtime && (mode | S_IRWXU) == mode) return mode;
-  struct tree_later *later = laters->memory + size <= MAX_MEMORY ? malloc(size) : NULL;
+  if (!laters->all && !entry->with_mtime && (mode | S_IRWXU) == mode) return mode;
+  struct tree_later *later = laters->memory + size <= (laters->all ? MAX_MEMORY_OF_ALL : MAX_MEMORY) ? malloc(size) : NULL;
   if (!later) return mode;
   later->mode = mode;
   later->with_mtime = entry->with_mtime;

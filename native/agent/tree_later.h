@@ -19,6 +19,7 @@ struct tree_later {
 struct tree_laters {
   struct tree_later *first; /* the last one made, so that what lies deeper comes first */
   size_t memory;
+  bool all; /* each directory is remembered, as many as an exact tree may have */
 };
 
 /* The mode to make the directory with: one that its owner can write into until the end, when that can be remembered. */

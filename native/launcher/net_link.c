@@ -77,6 +77,13 @@ void link_add_address(struct batch *batch, unsigned index, const struct net_addr
   batch_end(batch, start);
 }
 
+void link_delete_address(struct batch *batch, unsigned index, const struct net_address *address) {
+  struct ifaddrmsg body = {.ifa_family = (uint8_t)address->family, .ifa_prefixlen = address->prefix, .ifa_index = index};
+  size_t start = batch_begin(batch, RTM_DELADDR, 0, &body, sizeof body, "address removal", EADDRNOTAVAIL);
+  batch_attribute(batch, IFA_LOCAL, address->bytes, net_address_size(address));
+  batch_end(batch, start);
+}
+
 void link_add_route(struct batch *batch, unsigned index, const struct net_address *to,
                     const struct net_address *gateway, bool exclusive) {
   struct rtmsg body = {.rtm_family = (uint8_t)to->family,
@@ -90,6 +97,17 @@ void link_add_route(struct batch *batch, unsigned index, const struct net_addres
                        exclusive ? 0 : EEXIST);
   if (to->prefix) batch_attribute(batch, RTA_DST, to->bytes, net_address_size(to));
   if (gateway) batch_attribute(batch, RTA_GATEWAY, gateway->bytes, net_address_size(gateway));
+  batch_u32(batch, RTA_OIF, index);
+  batch_end(batch, start);
+}
+
+void link_delete_route(struct batch *batch, unsigned index, const struct net_address *to) {
+  struct rtmsg body = {.rtm_family = (uint8_t)to->family,
+                       .rtm_dst_len = to->prefix,
+                       .rtm_table = RT_TABLE_MAIN,
+                       .rtm_scope = RT_SCOPE_NOWHERE};
+  size_t start = batch_begin(batch, RTM_DELROUTE, 0, &body, sizeof body, "route removal", ESRCH);
+  if (to->prefix) batch_attribute(batch, RTA_DST, to->bytes, net_address_size(to));
   batch_u32(batch, RTA_OIF, index);
   batch_end(batch, start);
 }

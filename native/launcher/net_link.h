@@ -40,10 +40,14 @@ void link_set_up(struct batch *batch, unsigned index);
 void link_delete(struct batch *batch, const char *name);
 /* Without duplicate address detection, which would take a second. One that is there is as good. */
 void link_add_address(struct batch *batch, unsigned index, const struct net_address *address);
+/* One that is gone already is as good. */
+void link_delete_address(struct batch *batch, unsigned index, const struct net_address *address);
 /* To a prefix over `gateway`, or without one to what is on the link. `exclusive`: fails with EEXIST when the host has
    a route to the same prefix; else that is as good. */
 void link_add_route(struct batch *batch, unsigned index, const struct net_address *to,
                     const struct net_address *gateway, bool exclusive);
+/* Of one that has no gateway; one that is gone already is as good. */
+void link_delete_route(struct batch *batch, unsigned index, const struct net_address *to);
 /* Drops what is meant for a prefix and has no better route. */
 void link_add_blackhole(struct batch *batch, const struct net_address *to);
 /* Names the owner of an address for good: no question is asked on the link, and no table of the host's fills up. */

@@ -39,6 +39,8 @@ export const LIMITS = {
   MAX_STRINGS: 8192,
   /** Directories that one recursive watch holds at most. */
   MAX_WATCHES: 8192,
+  /** Names and values of one file's extended attributes together, so that its ENTRY is no larger than a chunk. */
+  MAX_XATTRS: 49_152,
 } as const
 
 /** Frame types. Requests come from the host, the others from the agent unless a comment says both. */
@@ -103,9 +105,9 @@ export const FrameType = {
   FILE_CHOWN: 40,
   /** Request: PATH (a directory), USER?, RECURSIVE?. Answered by OK once it is watched, then EVENT… until CANCEL; nothing is acknowledged. Directories made later below a recursive watch are watched too, and what is in them already is told as `create`. Links are not followed, other mounts and directories that the user may not read not entered, and temporary files of the agent's own not told. What could not be told (the kernel's queue ran over because the host does not read, too many directories) is told as one CHANGE `overflow`, then it goes on. ERROR ends it; the directory's own removal or renaming (that of one above it only once something new has to be found by its path) is told as `remove` with an empty NAME, and END; a change of its mode has an empty NAME, too. */
   FILE_WATCH: 41,
-  /** Request: PATH? (a directory, made when it is missing, that all names stay beneath, links followed or not; absent: each NAME is a path like that of FILE_WRITE, and a link in the place of a file is written through), USER?. Answered by OK; then the host sends per entry an ENTRY (NAME, FILE_TYPE: S_IFREG, S_IFDIR or S_IFLNK, MODE?, MTIME_NS?, SIZE, LINK) and, for a regular file, DATA of exactly SIZE bytes; then END. With PATH, names that are absolute or have a `..` in them are EINVAL, and what leads out through a link is EXDEV. Missing parents are made; files are replaced atomically (MODE absent: that of the replaced file, or 0644), a file or link replaces whatever is no directory, an existing directory is kept with its mode and time, one that is made gets its own at END. The offset of DATA and ACK counts the payload of ENTRY frames too; ACK comes when a quarter of the window has. Set-user-id and set-group-id bits are dropped. Answered by OK with COUNT (entries), SIZE (bytes of files) and CREATED (absolute paths of directories, as many as fit a frame); or by ERROR whose COUNT says how many entries were completed and NAME which one failed. */
+  /** Request: PATH? (a directory, made when it is missing, that all names stay beneath, links followed or not; absent: each NAME is a path like that of FILE_WRITE, and a link in the place of a file is written through), USER?. Answered by OK; then the host sends per entry an ENTRY (NAME, FILE_TYPE: S_IFREG, S_IFDIR or S_IFLNK, MODE?, MTIME_NS?, SIZE, LINK) and, for a regular file, DATA of exactly SIZE bytes; then END. With PATH, names that are absolute or have a `..` in them are EINVAL, and what leads out through a link is EXDEV. Missing parents are made; files are replaced atomically (MODE absent: that of the replaced file, or 0644), a file or link replaces whatever is no directory, an existing directory is kept with its mode and time, one that is made gets its own at END. The offset of DATA and ACK counts the payload of ENTRY frames too; ACK comes when a quarter of the window has. Set-user-id and set-group-id bits are dropped. EXACT? (1; only root, with PATH): entries are as they say in everything: UID and GID, all bits of MODE, XATTR*, S_IFIFO too, and one with TARGET is a hard link to that name beneath PATH; a directory that is there already is changed to what its entry says, and replaces what is none; links are followed as if PATH were the root, other mounts not entered; SKIPPED in the answer counts attributes that could not be set. Answered by OK with COUNT (entries), SIZE (bytes of files) and CREATED (absolute paths of directories, as many as fit a frame); or by ERROR whose COUNT says how many entries were completed and NAME which one failed. */
   TREE_WRITE: 42,
-  /** Request: PATH, USER?, DEPTH? (1 = the directory's own entries; absent: all), CONTENT? (1 = contents too). Answered by OK (a stat of PATH, followed when it is a link), then ENTRY (NAME relative to PATH; that of a regular file at PATH is its last component), directories before what is in them, in the order of their names' bytes; with CONTENT each regular file is followed by DATA of exactly its SIZE (one that shrinks meanwhile is filled up with zeros and counted as skipped). The host acknowledges; offsets count the payload of ENTRY frames too. Links are not followed, other mounts not entered. END carries SKIPPED: entries that could not be read, whose path is too long, or, with CONTENT, that no archive can hold (all but files, directories and links; these are not told). E2BIG: a directory of millions of entries. */
+  /** Request: PATH, USER?, DEPTH? (1 = the directory's own entries; absent: all), CONTENT? (1 = contents too). Answered by OK (a stat of PATH, followed when it is a link), then ENTRY (NAME relative to PATH; that of a regular file at PATH is its last component), directories before what is in them, in the order of their names' bytes; with CONTENT each regular file is followed by DATA of exactly its SIZE (one that shrinks meanwhile is filled up with zeros and counted as skipped). The host acknowledges; offsets count the payload of ENTRY frames too. Links are not followed, other mounts not entered. END carries SKIPPED: entries that could not be read, whose path is too long, or, with CONTENT, that no archive can hold (all but files, directories and links; these are not told). EXACT? (1): entries carry XATTR* and, where a file has several names, FILE_ID; with CONTENT FIFOs are told, too. E2BIG: a directory of millions of entries. */
   TREE_READ: 43,
   /** Request: PORT. Connects to a TCP port of the sandbox's own loopback, IPv4 first, then IPv6. Answered by OK; then DATA, ACK and END (no more from this side) both ways; after END from both sides the stream is over. DATA may be sent before OK. CANCEL resets. ERROR: ECONNREFUSED and the like, ECONNRESET later. */
   DIAL: 44,
@@ -178,6 +180,12 @@ export const Field = {
   COUNT: 42,
   SKIPPED: 43,
   PORT: 44,
+  /** Trees as they are, for copies of a whole file system. */
+  EXACT: 45,
+  /** An extended attribute that is kept (`user.*`, `security.capability`): its name, NUL, its value; repeats. */
+  XATTR: 46,
+  /** Bytes that all names of one file have in common, and no other file of the tree. */
+  FILE_ID: 47,
 } as const
 export type Field = (typeof Field)[keyof typeof Field]
 
