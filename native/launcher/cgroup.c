@@ -211,6 +211,16 @@ bool cgroups_create(const struct cgroups *cgroups, const char *id, const struct 
   return true;
 }
 
+bool cgroups_limit(const struct cgroups *cgroups, const char *id, const struct limits *limits, struct failure *failure) {
+  for (size_t i = 0; i < cgroups->count; i++) {
+    const struct hierarchy *at = &cgroups->list[i];
+    cleanup_fd int dir = openat(at->dir, id, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (dir < 0) return fail(failure, errno, "cgroup", "%s/%s: %s", at->path, id, strerror(errno));
+    if (!write_limits(at, dir, limits, failure)) return false;
+  }
+  return true;
+}
+
 pid_t cgroups_fork(const struct cgroups *cgroups, const char *id) {
   for (size_t i = 0; i < cgroups->count; i++) {
     if (!cgroups->list[i].v2) continue;

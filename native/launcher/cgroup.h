@@ -48,6 +48,8 @@ bool cgroups_ensure(struct cgroups *cgroups, struct failure *failure);
 /* Makes a sandbox's groups with their limits. On failure the caller removes them. */
 bool cgroups_create(const struct cgroups *cgroups, const char *id, const struct limits *limits,
                     struct failure *failure);
+/* Gives a sandbox that runs other limits. */
+bool cgroups_limit(const struct cgroups *cgroups, const char *id, const struct limits *limits, struct failure *failure);
 /* Forks a child that is in the sandbox's v2 group from its first instruction; 0 in the child, -1 with errno. */
 pid_t cgroups_fork(const struct cgroups *cgroups, const char *id);
 /* Moves the calling process, which must have one thread, into the v1 groups. */

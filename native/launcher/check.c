@@ -79,11 +79,16 @@ static void check_cgroups(const struct host *host, struct writer *reply) {
     }
 }
 
-void check_freezer(const struct host *host, struct writer *reply) {
+static void check_freezer(const struct host *host, struct writer *reply) {
   const struct hierarchy *found = freezer_find(&host->cgroups);
   char detail[600];
   if (found) snprintf(detail, sizeof detail, "v%d, %s", found->v2 ? 2 : 1, found->path);
   ability(reply, "freezer", found, found ? detail : "no control group of this host has one");
+}
+
+void check_memory(const struct host *host, struct writer *reply) {
+  check_freezer(host, reply);
+  ability(reply, "dumps", !host->no_dumps[0], host->no_dumps[0] ? host->no_dumps : host->criu_path);
 }
 
 /* Loaded, or a module that mounting loads. */
@@ -138,7 +143,7 @@ static void check_network(struct writer *reply) {
 
 void operation_check(const struct host *host, struct writer *reply) {
   check_cgroups(host, reply);
-  check_freezer(host, reply);
+  check_memory(host, reply);
   check_btrfs(host, reply);
   check_runtime(host, reply);
   check_user_namespace(reply);

@@ -75,7 +75,8 @@ static bool read_seccomp(struct host *host, struct failure *failure) {
 /* The staging mount must hide nothing that the runtime reads by path. */
 static const char *choose_staging(const struct host *host) {
   static const char *const candidates[] = {"/media", "/mnt", "/srv", "/opt"};
-  const char *used[] = {host->data_dir, host->images_dir, host->agent_path, host->crun_path, host->socket_path};
+  const char *used[] = {host->data_dir, host->images_dir, host->agent_path, host->crun_path, host->socket_path,
+                        host->criu_path ? host->criu_path : ""};
   for (size_t i = 0; i < countof(candidates); i++) {
     struct stat info;
     bool fits = stat(candidates[i], &info) == 0 && S_ISDIR(info.st_mode);

@@ -13,6 +13,8 @@ struct host {
   const char *images_dir;
   const char *agent_path;
   const char *crun_path;
+  /* NULL: there is none. */
+  const char *criu_path;
   const char *seccomp_path;
   const char *instance;
   /* Owner of the server process: may connect, and owns the sockets. */
@@ -27,6 +29,10 @@ struct host {
   int sandboxes;
   int trash;
   int dumps;
+  /* Why processes cannot be put on disk, in half a sentence; empty: they can. */
+  char no_dumps[128];
+  /* Held while workers, and what they run that outlives them, are at work. */
+  int work_lock;
   struct pool pool;
   /* A copy of the agent in a tmpfs of the launcher's, so that a sandbox's mount table names no path of the host. */
   int agent;

@@ -31,7 +31,8 @@ enum job_kind {
   JOB_LIST_POOL,
   JOB_MEASURE,
   JOB_FREEZE,
-  JOB_THAW
+  JOB_THAW,
+  JOB_DUMP
 };
 
 struct owner_question {

@@ -13,6 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent_socket.h"
+#include "criu.h"
+#include "dump.h"
+#include "freezer.h"
+#include "hook.h"
 #include "server.h"
 
 /* sysexits(3): 64 wrong usage, 69 the host lacks something, 75 another launcher runs. */
@@ -20,7 +25,7 @@ enum { EXIT_USAGE = 64, EXIT_UNAVAILABLE = 69, EXIT_RUNNING = 75 };
 
 static void usage(void) {
   fprintf(stderr, "usage: launcher --socket PATH --data-dir PATH --images-dir PATH --agent PATH --crun PATH\n"
-                  "                --seccomp PATH --instance NAME [--allow-uid N]\n"
+                  "                --seccomp PATH --instance NAME [--criu PATH] [--allow-uid N]\n"
                   "Paths are absolute. The server starts the launcher; see native/launcher/README.md.\n");
   exit(EXIT_USAGE);
 }
@@ -33,7 +38,8 @@ static void parse_arguments(int count, char **values, struct host *host) {
   } options[] = {{"--socket", &host->socket_path, true},   {"--data-dir", &host->data_dir, true},
                  {"--images-dir", &host->images_dir, true},
                  {"--agent", &host->agent_path, true},     {"--crun", &host->crun_path, true},
-                 {"--seccomp", &host->seccomp_path, true}, {"--instance", &host->instance, false}};
+                 {"--seccomp", &host->seccomp_path, true}, {"--instance", &host->instance, false},
+                 {"--criu", &host->criu_path, true}};
   for (int i = 1; i < count; i += 2) {
     if (i + 1 == count) usage();
     bool known = false;
@@ -53,7 +59,7 @@ static void parse_arguments(int count, char **values, struct host *host) {
     if (!known) usage();
   }
   for (size_t j = 0; j < countof(options); j++)
-    if (!*options[j].target) usage();
+    if (!*options[j].target && options[j].target != &host->criu_path) usage();
   if (!id_valid(host->instance)) usage();
 }
 
@@ -68,13 +74,14 @@ static int take_lock(const struct host *host, const char *name, int operation) {
 
 /* Two locks: the first says that a launcher lives; workers hold the second until the last of them is done, so that a
    launcher that replaces a killed one sees finished work only. */
-static void take_locks(struct server *server) {
+static void take_locks(struct server *server, struct host *host) {
   server->lock = take_lock(server->host, "launcher.lock", LOCK_EX | LOCK_NB);
   if (server->lock < 0) {
     log_line("another launcher serves this data directory");
     exit(errno == EWOULDBLOCK ? EXIT_RUNNING : EXIT_UNAVAILABLE);
   }
-  if (take_lock(server->host, "launcher.work.lock", LOCK_EX) < 0) {
+  host->work_lock = take_lock(host, "launcher.work.lock", LOCK_EX);
+  if (host->work_lock < 0) {
     log_line("launcher.work.lock: %s", strerror(errno));
     exit(EXIT_UNAVAILABLE);
   }
@@ -100,9 +107,21 @@ static size_t raise_descriptors(void) {
   return limit.rlim_cur > 2 * OWN_DESCRIPTORS ? limit.rlim_cur - OWN_DESCRIPTORS : OWN_DESCRIPTORS;
 }
 
+/* A worker that was killed may have left an agent without its socket; one that is frozen gets it when it is thawed. */
+static void mend_agents(const struct server *server) {
+  for (const struct sandbox *at = server->sandboxes.first; at; at = at->next) {
+    struct failure failure = {0};
+    if (at->pidfd >= 0 && !freezer_is_frozen(&server->host->cgroups, at->id) &&
+        !agent_socket_mend(server->host, at->id, at->pidfd, &failure))
+      log_line("%s: %s", at->id, failure.text);
+  }
+}
+
 int main(int count, char **values) {
+  const char *action = getenv(HOOK_ACTION);
+  if (action) return hook_run(action);
   static struct host host = {.data = -1, .images = -1, .run = -1, .sandboxes = -1, .trash = -1, .agent = -1,
-                             .dumps = -1, .pool = {.dir = -1, .roots = -1, .saves = -1}};
+                             .dumps = -1, .work_lock = -1, .pool = {.dir = -1, .roots = -1, .saves = -1}};
   static struct server server = {
       .host = &host, .network = {.namespace = -1, .holder = -1, .links = -1, .packets = -1, .rules = {.fd = -1}}};
   struct failure failure = {0};
@@ -113,8 +132,10 @@ int main(int count, char **values) {
     fail(&failure, errno, "process", "%s", strerror(errno));
   server.signals = open_signals();
   if (!failure.error && host_open(&host, &failure)) {
-    take_locks(&server);
-    if (sandboxes_recover(&server.sandboxes, &host.cgroups, &failure)) {
+    take_locks(&server, &host);
+    criu_probe(&host);
+    if (dumps_recover(&host, &failure) && sandboxes_recover(&server.sandboxes, &host.cgroups, &failure)) {
+      mend_agents(&server);
       server_recover_network(&server);
       server.listener = connections_listen(&host, &failure);
     }

@@ -131,7 +131,7 @@ static bool own_devices(void) {
 bool mounts_enter(const struct host *host, struct failure *failure) {
   if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
     return fail(failure, errno, "mount namespace", "%s", strerror(errno));
-  if (mount("caisson", host->staging, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m") < 0)
+  if (mount("caisson", host->staging, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=4m") < 0)
     return fail(failure, errno, "staging", "%s: %s", host->staging, strerror(errno));
   if (chdir(host->staging) < 0 || mkdir("root", 0755) < 0 || mkdir("bundle", 0700) < 0 || mkdir("state", 0700) < 0 ||
       mknod("null", S_IFCHR | 0666, makedev(1, 3)) < 0)

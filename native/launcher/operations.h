@@ -16,6 +16,7 @@ struct pool_request {
   uint64_t quota;
   uint64_t max;
   uint64_t opaque;
+  uint64_t end;
 };
 
 /* Starts a sandbox and adds PID, START_TIME and STAGEs to the reply. A failure leaves nothing behind. */
@@ -30,8 +31,8 @@ bool operation_discard(const struct host *host, const char *path, char *name, si
 bool operation_delete_tree(const struct host *host, const char *path, struct failure *failure);
 /* Tries what sandboxes need and adds an ABILITY per thing. */
 void operation_check(const struct host *host, struct writer *reply);
-/* Adds the ABILITY to freeze, which is known without trying. */
-void check_freezer(const struct host *host, struct writer *reply);
+/* Adds the ABILITY to freeze and that to make dumps, which are known without trying. */
+void check_memory(const struct host *host, struct writer *reply);
 
 /* Opens the pool in the launcher's mount namespace, makes it when it is missing, and describes it in the reply. */
 bool operation_pool(const struct host *host, uint64_t max, struct writer *reply, struct failure *failure);
@@ -44,6 +45,10 @@ bool operation_remove_from_pool(const struct host *host, const struct pool_reque
 bool operation_keep_only(const struct host *host, const struct pool_request *request, struct failure *failure);
 /* Adds an ENTRY frame per root, save and dump. */
 bool operation_list_pool(const struct host *host, uint32_t stream, struct writer *reply, struct failure *failure);
+/* Writes a frozen sandbox's processes to a dump and adds BYTES to the reply. A failure leaves it frozen as it was. */
+bool operation_dump(const struct host *host, const struct pool_request *request, struct writer *reply,
+                    struct failure *failure);
+bool operation_thaw(const struct host *host, const char *id, struct failure *failure);
 bool operation_measure(const struct host *host, const struct pool_request *request, struct writer *reply,
                        struct failure *failure);
 

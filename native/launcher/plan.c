@@ -43,6 +43,8 @@ static bool take_field(const struct field *field, struct plan *plan, struct fail
       return field_in_range(field, ROOT_OVERLAY, ROOT_POOL, &plan->root_kind) || request_refuse(failure, "ROOT_KIND");
     case TAG_LOWER:
       return take_lower(field, plan) || request_refuse(failure, "LOWER");
+    case TAG_DUMP:
+      return (field_string(field, plan->dump, sizeof plan->dump) && id_valid(plan->dump)) || request_refuse(failure, "DUMP");
     case TAG_MEMORY:
       return field_in_range(field, LAUNCHER_MIN_MEMORY, MAX_MEMORY, &plan->limits.memory_bytes) ||
              request_refuse(failure, "MEMORY");

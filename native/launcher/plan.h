@@ -14,6 +14,8 @@ struct plan {
   char lowers[LAUNCHER_MAX_LOWERS][LAUNCHER_MAX_PATH + 1];
   size_t lower_count;
   struct limits limits;
+  /* Where its processes come from; empty: they begin. */
+  char dump[LAUNCHER_MAX_ID + 1];
 };
 
 /* Fails with EINVAL: `what` is missing or not valid. */

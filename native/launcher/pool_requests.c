@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "freezer.h"
+#include "dump.h"
 #include "router_jobs.h"
 
-enum { HAS_ID = 1, HAS_SAVE = 2, HAS_FROM = 4, HAS_DUMP = 8, HAS_PATH = 16, HAS_QUOTA = 32, HAS_MAX = 64, HAS_OPAQUE = 128 };
+enum { HAS_ID = 1, HAS_SAVE = 2, HAS_FROM = 4, HAS_DUMP = 8, HAS_PATH = 16, HAS_QUOTA = 32, HAS_MAX = 64, HAS_OPAQUE = 128, HAS_END = 256 };
 /* What is left when the pool begins to grow lasts for some of these, at the speed of memory. */
 enum { LOOK_MSEC = 100, NO_ROOM_MSEC = 30000 };
 
@@ -33,6 +33,7 @@ static const struct kind {
     {MESSAGE_MEASURE, JOB_MEASURE, HAS_SAVE, 0, false, true},
     {MESSAGE_FREEZE, JOB_FREEZE, HAS_ID, 0, false, false},
     {MESSAGE_THAW, JOB_THAW, HAS_ID, 0, false, false},
+    {MESSAGE_DUMP, JOB_DUMP, HAS_ID | HAS_DUMP, HAS_END | HAS_SAVE, false, false},
     {MESSAGE_REMOVE_DUMP, JOB_REMOVE_TREE, HAS_DUMP, 0, false, false},
 };
 
@@ -65,6 +66,8 @@ static unsigned take_field(const struct field *field, struct pool_request *reque
       return field_in_range(field, 1, MAX_BYTES, &request->quota) ? HAS_QUOTA : 0;
     case TAG_MAX:
       return field_in_range(field, POOL_MIN_BYTES, MAX_BYTES, &request->max) ? HAS_MAX : 0;
+    case TAG_END:
+      return field_in_range(field, 1, 1, &request->end) ? HAS_END : 0;
     case TAG_OPAQUE:
       return field_in_range(field, 1, 1, &request->opaque) ? HAS_OPAQUE : 0;
     default:
@@ -95,13 +98,15 @@ static bool may_proceed(const struct server *server, const struct kind *kind, co
     return fail(failure, ENOTCONN, "request", "the pool is not open: POOL comes first");
   if (kind->idle && sandbox && sandbox->state != STATE_ENDED)
     return fail(failure, EBUSY, "request", "sandbox %s has not ended", request->id);
-  if (kind->job == JOB_FREEZE && (!sandbox || sandbox->state != STATE_RUNNING))
+  if (kind->job == JOB_DUMP && request->save[0] && closed)
+    return fail(failure, ENOTCONN, "request", "the pool is not open: POOL comes first");
+  if ((kind->job == JOB_FREEZE || kind->job == JOB_DUMP) && (!sandbox || sandbox->state != STATE_RUNNING))
     return fail(failure, ESRCH, "request", "sandbox %s does not run", request->id);
   return true;
 }
 
 static void name_job(struct job *job, const struct pool_request *request) {
-  if (request->dump[0])
+  if (job->kind == JOB_REMOVE_TREE)
     snprintf(job->name, sizeof job->name, "dumps/%s", request->dump);
   else
     snprintf(job->name, sizeof job->name, "%s", request->id[0] ? request->id : request->save);
@@ -110,7 +115,8 @@ static void name_job(struct job *job, const struct pool_request *request) {
 /* Not by way of a worker, which would take longer than all the rest of a resumption. */
 static bool thaw_now(struct server *server, struct connection *connection, const struct frame *frame, const char *id,
                      struct failure *failure) {
-  if (!freezer_thaw(&server->host->cgroups, id, failure)) return false;
+  const struct sandbox *sandbox = sandboxes_find(&server->sandboxes, id);
+  if (!sandbox_thaw(server->host, id, sandbox ? sandbox->pidfd : -1, failure)) return false;
   writer_begin(&connection->output, MESSAGE_OK, 0, frame->stream);
   writer_end(&connection->output);
   return true;
@@ -135,6 +141,8 @@ bool server_pool_request(struct server *server, struct connection *connection, c
   }
   name_job(job, request);
   job->request = request;
+  struct sandbox *sandbox = job->kind == JOB_DUMP ? sandboxes_find(&server->sandboxes, request->id) : NULL;
+  if (sandbox) sandbox->dumping = request->end;
   jobs_add(&server->jobs, job);
   return true;
 }

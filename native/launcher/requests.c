@@ -42,7 +42,7 @@ void server_greet(struct server *server, struct connection *connection) {
       snprintf(line, sizeof line, "%s\t%d\t%s", controller_name(all[j]), at->v2 ? 2 : 1, at->path);
       writer_string(output, TAG_CGROUP, line);
     }
-  check_freezer(server->host, output);
+  check_memory(server->host, output);
   writer_end(output);
 }
 
@@ -227,6 +227,22 @@ static void clean_answered(struct server *server, struct sandbox *sandbox, const
   sandboxes_drop(&server->sandboxes, sandbox);
 }
 
+/* The processes are gone, and that is no end of the sandbox; or they are not, or have ended by themselves meanwhile. */
+static void dump_answered(struct server *server, struct sandbox *sandbox, const struct frame *frame) {
+  sandbox->dumping = false;
+  if (frame->type != MESSAGE_OK) {
+    if (sandbox->state == STATE_ENDED) server_announce_end(server, sandbox);
+    return;
+  }
+  if (sandbox->pidfd >= 0) sandbox_ended(sandbox);
+  if (sandbox->delete_wanted) {
+    server_continue_delete(server, sandbox);
+    return;
+  }
+  server_release_slot(server, sandbox->id);
+  sandboxes_drop(&server->sandboxes, sandbox);
+}
+
 /* Puts an ERROR in the place of a worker's answer. */
 static void answer_instead(struct job *job, const struct failure *failure) {
   writer_free(&job->answer);
@@ -269,5 +285,6 @@ void server_job_answered(struct server *server, struct job *job) {
   /* What a killed start has left behind is removed without being asked. */
   if (job->kind == JOB_START && sandbox && died) sandbox->delete_wanted = true;
   if (job->kind == JOB_START && sandbox) start_answered(server, sandbox, &frame);
+  if (job->kind == JOB_DUMP && job->request->end && sandbox) dump_answered(server, sandbox, &frame);
   if (job->kind == JOB_CLEAN && sandbox) clean_answered(server, sandbox, &frame);
 }

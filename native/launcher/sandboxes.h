@@ -26,6 +26,8 @@ struct sandbox {
   size_t waiter_count;
   bool delete_wanted;
   bool cleaning;
+  /* Its processes are being put on disk, and their end is not one of the sandbox. */
+  bool dumping;
 };
 
 struct sandboxes {

@@ -85,7 +85,7 @@ static void on_job(struct server *server, struct job *job) {
 
 static void on_sandbox(struct server *server, struct sandbox *sandbox) {
   sandbox_ended(sandbox);
-  server_announce_end(server, sandbox);
+  if (!sandbox->dumping) server_announce_end(server, sandbox);
   server_continue_delete(server, sandbox);
 }
 

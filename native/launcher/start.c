@@ -5,20 +5,21 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/fsuid.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "agent_socket.h"
 #include "config.h"
+#include "dump.h"
 #include "mounts.h"
 #include "operations.h"
 #include "quota.h"
+#include "restore.h"
 
-enum { RUNTIME_TIMEOUT_MSEC = 60000, LISTEN_FD = 3 };
+enum { RUNTIME_TIMEOUT_MSEC = 60000 };
 
 struct stages {
   struct writer *reply;
@@ -31,26 +32,6 @@ static void stage_done(struct stages *stages, const char *name) {
   snprintf(line, sizeof line, "%s\t%lu", name, (unsigned long)(now - stages->since));
   writer_string(stages->reply, TAG_STAGE, line);
   stages->since = now;
-}
-
-/* Made with the server's ids, so that it alone may connect even when it is not root. */
-static int listen_socket(const struct host *host, const char *id, struct failure *failure) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s.sock", host->run, id);
-  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  char *name = strrchr(address.sun_path, '/') + 1;
-  if (unlinkat(host->run, name, 0) < 0 && errno != ENOENT)
-    fail(failure, errno, "socket", "%s: %s", name, strerror(errno));
-  mode_t mask = umask(0177);
-  setfsgid(host->allow_uid);
-  setfsuid(host->allow_uid);
-  bool bound = fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 8) == 0;
-  int error = errno;
-  setfsuid(0);
-  setfsgid(0);
-  umask(mask);
-  if (!bound) fail(failure, error, "socket", "%s: %s", name, strerror(error));
-  return fd;
 }
 
 static bool write_bundle(const struct host *host, const struct plan *plan, struct failure *failure) {
@@ -69,10 +50,10 @@ static void exec_runtime(const struct host *host, const struct plan *plan, int s
   if (!cgroups_join(&host->cgroups, plan->id, &failure)) _exit(101);
   /* crun gives the three to container root, so they must not be the host's. */
   int null = open("null", O_RDWR);
-  for (int fd = 0; fd < LISTEN_FD; fd++)
+  for (int fd = 0; fd < AGENT_FD; fd++)
     if (null < 0 || dup2(null, fd) < 0) _exit(102);
-  if (socket == LISTEN_FD ? fcntl(socket, F_SETFD, 0) < 0 : dup2(socket, LISTEN_FD) < 0) _exit(102);
-  if (close_range(LISTEN_FD + 1, ~0u, 0) < 0) _exit(102);
+  if (socket == AGENT_FD ? fcntl(socket, F_SETFD, 0) < 0 : dup2(socket, AGENT_FD) < 0) _exit(102);
+  if (close_range(AGENT_FD + 1, ~0u, 0) < 0) _exit(102);
   char state[64];
   char bundle[64];
   char pid_file[64];
@@ -111,37 +92,59 @@ static bool run_runtime(const struct host *host, const struct plan *plan, int so
   return fail(failure, ECHILD, "runtime", "crun exited with %d: %s", WEXITSTATUS(status), log);
 }
 
-static bool report_init(struct writer *reply, struct failure *failure) {
+static pid_t read_init(void) {
   char text[32];
-  if (read_file_at(AT_FDCWD, "bundle/pid", text, sizeof text) <= 0)
-    return fail(failure, errno, "runtime", "crun left no pid: %s", strerror(errno));
   int pid = 0;
-  uint64_t start_time = 0;
-  if (sscanf(text, "%d", &pid) == 1 && pid > 1) start_time = process_start_time(pid);
+  bool found = read_file_at(AT_FDCWD, "bundle/pid", text, sizeof text) > 0 && sscanf(text, "%d", &pid) == 1 && pid > 1;
+  return found ? pid : 0;
+}
+
+static bool report_init(pid_t pid, struct writer *reply, struct failure *failure) {
+  uint64_t start_time = pid ? process_start_time(pid) : 0;
   if (!start_time) return fail(failure, ESRCH, "agent", "it ended at once");
   writer_u64(reply, TAG_PID, (uint64_t)pid);
   writer_u64(reply, TAG_START_TIME, start_time);
   return true;
 }
 
+/* What starting anew and going on from a dump have in common; `dump` is -1 for the former. */
+static bool assemble(const struct host *host, const struct plan *plan, int dump, struct failure *failure) {
+  struct layers layers;
+  return layers_open(host, plan, &layers, failure) && mounts_enter(host, failure) &&
+         (dump < 0 || restore_prepare(host, plan, dump, &layers, failure)) && mounts_assemble(plan, &layers, failure) &&
+         mounts_write_names(plan, failure);
+}
+
+static bool make_groups(const struct host *host, const struct plan *plan, int dump, struct failure *failure) {
+  struct limits limits = plan->limits;
+  if (dump >= 0) limits.pids += RESTORE_PIDS;
+  return cgroups_create(&host->cgroups, plan->id, &limits, failure);
+}
+
+static bool run_anew(const struct host *host, const struct plan *plan, struct failure *failure) {
+  int socket = agent_socket_listen(host, plan->id, failure);
+  return !failure->error && write_bundle(host, plan, failure) && run_runtime(host, plan, socket, failure);
+}
+
+static bool run_on(const struct host *host, const struct plan *plan, int dump, struct failure *failure) {
+  return dump_begin_start(host, plan->id, failure) && restore_run(host, plan, dump, failure) &&
+         restore_finish(host, plan, dump, read_init(), failure);
+}
+
 static bool start(const struct host *host, const struct plan *plan, struct writer *reply, struct failure *failure) {
   struct stages stages = {.reply = reply, .since = now_usec()};
-  struct layers layers;
+  cleanup_fd int dump = plan->dump[0] ? restore_open(host, plan, failure) : -1;
   cleanup_quota int lifted = -1;
+  if (failure->error) return false;
   if (plan->root_kind == ROOT_POOL) quota_lift(&host->pool, plan->id, &lifted);
-  if (!layers_open(host, plan, &layers, failure)) return false;
-  if (!mounts_enter(host, failure)) return false;
-  if (!mounts_assemble(plan, &layers, failure)) return false;
-  if (!mounts_write_names(plan, failure)) return false;
+  if (!assemble(host, plan, dump, failure)) return false;
   stage_done(&stages, "mounts");
-  if (!cgroups_create(&host->cgroups, plan->id, &plan->limits, failure)) return false;
+  if (!make_groups(host, plan, dump, failure)) return false;
   stage_done(&stages, "cgroup");
-  int socket = listen_socket(host, plan->id, failure);
-  if (failure->error || !write_bundle(host, plan, failure)) return false;
-  if (!run_runtime(host, plan, socket, failure)) return false;
+  if (dump < 0 ? !run_anew(host, plan, failure) : !run_on(host, plan, dump, failure)) return false;
   quota_settle(&lifted);
-  if (!report_init(reply, failure)) return false;
-  stage_done(&stages, "runtime");
+  if (!report_init(read_init(), reply, failure)) return false;
+  stage_done(&stages, dump < 0 ? "runtime" : "restore");
   return true;
 }
 
@@ -159,5 +162,5 @@ bool operation_clean(const struct host *host, const char *id, struct failure *fa
   snprintf(name, sizeof name, "%s.sock", id);
   if (unlinkat(host->run, name, 0) < 0 && errno != ENOENT)
     return fail(failure, errno, "socket", "%s: %s", name, strerror(errno));
-  return cgroups_remove(&host->cgroups, id, failure);
+  return cgroups_remove(&host->cgroups, id, failure) && dump_end_start(host, id, failure);
 }

@@ -42,6 +42,13 @@ function cgroupParents(dataDir: string): string[] {
     .filter((path) => existsSync(path))
 }
 
+/** Every cgroup of a server's sandboxes, in every hierarchy. */
+export function cgroupDirectories({ dataDir }: TestServer): string[] {
+  return cgroupParents(dataDir)
+    .flatMap((path) => namesIn(path).map((name) => join(path, name)))
+    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isDirectory())
+}
+
 /** A file of a sandbox's cgroup, by its name on cgroup v1 or v2; null when there is none. */
 export function cgroupFile(server: TestServer, sandbox: string, ...names: string[]): string | null {
   for (const parent of cgroupParents(server.dataDir))

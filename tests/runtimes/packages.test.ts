@@ -86,6 +86,27 @@ describe.skipIf(cannotBuild)('packages of npm', () => {
   })
 })
 
+describe.skipIf(cannotBuild)('a server that dies while it installs', () => {
+  test.for(['layer:saved', 'layer:recorded'])(
+    'at %s leaves nothing, and installs again',
+    async (at, { registry }) => {
+      await using server = await registry.server()
+      await server.client().runtimes.build('npm')
+      const before = (await server.client().call('getDiskUsage', {})).saved.count
+      await server.restart({ failpoint: at })
+      const create = () => Sandbox.create({ client: server.client(), runtime: 'npm', packages: ['a'] })
+      await expect(create()).rejects.toThrow()
+      await server.died()
+      await server.up()
+      await using box = await create()
+      expect(await call(box)).toContain('install --global')
+      expect(await builders(server)).toBe(0)
+      await server.client().call('collectGarbage', {})
+      expect((await server.client().call('getDiskUsage', {})).saved.count).toBe(before + 1)
+    },
+  )
+})
+
 /** Why packages of Debian cannot be installed here; null when they can. */
 const noMirror = await (async () => {
   if (cannotBuild !== null) return cannotBuild

@@ -246,6 +246,11 @@ export class Fields {
     return bytes && decoder.decode(bytes)
   }
 
+  /** Of each that repeats, a view of the payload. */
+  all(tag: number): Uint8Array[] {
+    return this.#values.get(tag) ?? []
+  }
+
   strings(tag: number): string[] {
     return (this.#values.get(tag) ?? []).map((bytes) => decoder.decode(bytes))
   }

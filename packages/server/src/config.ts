@@ -127,6 +127,7 @@ export function loadConfig(flags: Partial<Config> = {}, environment: Environment
   if (String(merged.listen) === 'off') merged.listen = null
   if (merged.driver === 'memory') merged.storage = 'memory'
   merged.crun = findProgram(String(merged.crun), environment.PATH ?? '')
+  if (typeof merged.criu === 'string') merged.criu = findProgram(merged.criu, environment.PATH ?? '')
   const parsed = Config.safeParse(merged)
   if (!parsed.success) {
     const issues = parsed.error.issues.map((issue) => ({

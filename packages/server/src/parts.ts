@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { join } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Config } from './config.ts'
 import { sha256 } from './core/ids.ts'
@@ -46,6 +46,7 @@ function createLauncher(config: Config): Launcher {
     agent: config.agent,
     crun: config.crun,
     seccomp: config.seccomp,
+    ...(config.criu !== null && isAbsolute(config.criu) && { criu: config.criu }),
     instance: instanceOf(config.dataDir),
     ...(process.getuid?.() !== 0 && { allowUid: process.getuid?.() ?? 0 }),
   })

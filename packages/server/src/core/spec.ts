@@ -129,7 +129,10 @@ function resolveDisk(
   const path = 'resources.disk'
   if (!quota) {
     if (asked === undefined) return null
-    throw new SandboxError('not_supported', { what: path, reason: 'the storage in use has no disk quota' })
+    throw new SandboxError('not_supported', {
+      what: path,
+      reason: 'the storage in use has no disk quota; "caisson doctor" says what it would need',
+    })
   }
   if (asked === undefined) return Math.min(parseBytes(fallback, 'defaults.disk'), maxDiskBytes)
   const bytes = parseBytes(asked, path)

@@ -59,10 +59,10 @@ function rows(config: Config, data: Finding, signal?: AbortSignal): Row[] {
           idmappedLayers(await abilities),
         ),
         row('pool', 'snapshots, checkpoints and forks', config.storage === 'btrfs', async () =>
-          pool(await abilities, config.storage === 'btrfs'),
+          pool(await abilities, config.storage),
         ),
         row('disk-limits', 'how much of the disk a sandbox can take', false, async () =>
-          diskLimits(await abilities),
+          diskLimits(await abilities, config.storage),
         ),
         row('freezer', 'pause without ending what runs', false, async () => freezer(await abilities)),
         row('memory-on-disk', 'pauses that outlive a restart of the host', false, async () =>

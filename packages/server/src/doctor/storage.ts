@@ -1,21 +1,32 @@
+import type { Config } from '../config.ts'
 import { degraded, type Finding, missing, ok } from './check.ts'
 import type { Abilities } from './launcher.ts'
 
 const NOT_ASKED = 'not tried: the launcher does not answer'
 const MEND_LAUNCHER = 'Mend the launcher first.'
 
-/** @param required the configuration insists on a pool */
-export function pool(abilities: Abilities, required: boolean): Finding {
+/** @param storage as it is configured: it may do without a pool, or insist on one */
+export function pool(abilities: Abilities, storage: Config['storage']): Finding {
+  if (storage !== 'auto' && storage !== 'btrfs') return notWanted(storage)
   if (abilities instanceof Error) return missing(NOT_ASKED, MEND_LAUNCHER)
   const found = ['pool', 'btrfs'].map((name) => abilities.find((one) => one.name === name))
   const gap = found.find((one) => one?.ok === false)
   if (gap === undefined) return ok(found[0]?.detail ?? found[1]?.detail ?? 'a pool can be made')
   const fix = 'Install its tools (apt-get install btrfs-progs) and load the module: modprobe btrfs loop.'
-  if (required) return missing(gap.detail, fix)
+  if (storage === 'btrfs') return missing(gap.detail, fix)
   return degraded(`${gap.detail}: no snapshots, checkpoints and forks`, fix)
 }
 
-export function diskLimits(abilities: Abilities): Finding {
+function notWanted(storage: Config['storage']): Finding {
+  const lacks = 'no snapshots, checkpoints and forks, no installed packages, no disk limits'
+  return degraded(
+    `the storage is set to "${storage}": ${lacks}`,
+    'Set "storage" to "auto" or "btrfs" and restart the server.',
+  )
+}
+
+export function diskLimits(abilities: Abilities, storage: Config['storage']): Finding {
+  if (storage !== 'auto' && storage !== 'btrfs') return notWanted(storage)
   if (abilities instanceof Error) return missing(NOT_ASKED, MEND_LAUNCHER)
   const found = abilities.find(({ name }) => name === 'disk-limits')
   if (found?.ok) return ok(found.detail)

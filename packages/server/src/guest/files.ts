@@ -3,6 +3,7 @@ import { SandboxError } from '@caisson/protocol/errors'
 import { type FieldBuilder, type Fields, FrameError } from '@caisson/protocol/frame-codec'
 import { Field, FrameType } from '@caisson/protocol/frames'
 import type { Connection } from './connection.ts'
+import { type ExactEntry, encodeExactEntry, readExactEntry } from './exact-tree.ts'
 import type { FileStat, GuestFiles, TreeEntry } from './guest.ts'
 import { ListRequest } from './list.ts'
 import { context, flag, ofPath, ofUpload, ofUser, type User, withText } from './payload.ts'
@@ -11,7 +12,7 @@ import { SimpleRequest, type Slots } from './request.ts'
 import { send } from './send.ts'
 import { readStat } from './stat.ts'
 import { TreeReadRequest } from './tree-read.ts'
-import { TreeWriteRequest } from './tree-write.ts'
+import { encodeEntry, TreeWriteRequest } from './tree-write.ts'
 import { WatchRequest } from './watch.ts'
 import { WriteRequest } from './write.ts'
 
@@ -90,7 +91,7 @@ export class Files implements GuestFiles {
     signal?: AbortSignal,
   ) {
     const payload = base === null ? ofUser(options) : ofPath(base, options)
-    const request = new TreeWriteRequest(this.#connection, this.#slots, context(base ?? '.', options))
+    const request = new TreeWriteRequest(this.#connection, this.#slots, context(base ?? '.', options), encodeEntry)
     const created = await send(request, FrameType.TREE_WRITE, payload, entries, signal)
     return { ...request.sent, created }
   }
@@ -99,7 +100,8 @@ export class Files implements GuestFiles {
     const content = options.content === true
     const payload = flag(ofPath(path, options), Field.CONTENT, content)
     if (options.depth !== undefined) payload.u64(Field.DEPTH, options.depth)
-    const request = new TreeReadRequest(this.#connection, this.#slots, context(path, options), content)
+    const kind = { content, parse: readEntry }
+    const request = new TreeReadRequest(this.#connection, this.#slots, context(path, options), kind)
     const stat = await request.begin(FrameType.TREE_READ, payload.encode(), signal)
     return {
       stat,
@@ -108,6 +110,26 @@ export class Files implements GuestFiles {
         return request.skipped
       },
     }
+  }
+
+  async readExactly(path: string, signal?: AbortSignal) {
+    const kind = { content: true, parse: readExactEntry }
+    const payload = flag(flag(ofPath(path, {}), Field.CONTENT, true), Field.EXACT, true)
+    const request = new TreeReadRequest(this.#connection, this.#slots, context(path, {}), kind)
+    await request.begin(FrameType.TREE_READ, payload.encode(), signal)
+    return {
+      entries: request.entries,
+      get skipped() {
+        return request.skipped
+      },
+    }
+  }
+
+  async writeExactly(path: string, entries: AsyncIterable<ExactEntry>, signal?: AbortSignal) {
+    const payload = flag(ofPath(path, {}), Field.EXACT, true)
+    const request = new TreeWriteRequest(this.#connection, this.#slots, context(path, {}), encodeExactEntry)
+    await send(request, FrameType.TREE_WRITE, payload, entries, signal)
+    return { ...request.sent, lost: request.lost }
   }
 
   async watch(path: string, options: User & { recursive?: boolean }, signal?: AbortSignal) {

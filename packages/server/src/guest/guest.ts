@@ -129,6 +129,20 @@ export interface GuestFiles {
     options: { user?: string; depth?: number; content?: boolean },
     signal?: AbortSignal,
   ): Promise<TreeReading>
+  /**
+   * Reads a tree as it is, as root: owners, all bits of the mode, times to the nanosecond, attributes, FIFOs and hard
+   * links. What it has no way to keep (sockets, devices) is skipped.
+   */
+  readExactly(path: string, signal?: AbortSignal): Promise<ExactReading>
+  /**
+   * Writes entries as they are below a directory whose links are followed as if it were the root. `lost`: attributes
+   * that the sandbox may not set. @throws as `writeTree`
+   */
+  writeExactly(
+    path: string,
+    entries: AsyncIterable<ExactEntry>,
+    signal?: AbortSignal,
+  ): Promise<{ entries: number; bytes: number; lost: number }>
   /** Tells changes below a directory until the signal aborts or the iteration is left; ends when the directory is removed. */
   watch(
     path: string,

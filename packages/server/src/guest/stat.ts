@@ -43,6 +43,11 @@ export function readPath(answer: Fields, tag: Field = Field.NAME): string {
   return path
 }
 
+/** An entry of a tree. @throws FrameError */
+export function readEntry(answer: Fields): FileStat & { path: string } {
+  return { ...readStat(answer), path: readPath(answer) }
+}
+
 /** The type of a file in an event, where it is told. @throws FrameError */
 export function readType(answer: Fields): FileStat['type'] | null {
   const type = answer.u64(Field.FILE_TYPE)

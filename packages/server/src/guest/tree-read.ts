@@ -1,25 +1,33 @@
-import { encodeAck, FrameError, parseBulk, parseFields } from '@caisson/protocol/frame-codec'
+import { encodeAck, type Fields, FrameError, parseBulk, parseFields } from '@caisson/protocol/frame-codec'
 import { Field, type Frame, FrameType, LIMITS } from '@caisson/protocol/frames'
 import type { Connection } from './connection.ts'
 import type { FileContext } from './errors.ts'
 import type { FileStat } from './guest.ts'
 import { Request, type Slots } from './request.ts'
-import { readPath, readStat } from './stat.ts'
+import { readStat } from './stat.ts'
 
 const ACK_BYTES = LIMITS.WINDOW / 2
 
-type Entry = FileStat & { path: string }
-type ReadEntry = Entry & { data: AsyncIterable<Uint8Array> | null }
+/** What every kind of reading knows of an entry; a `file` has contents. */
+interface ReadEntry {
+  type: string
+  size: number
+}
 /** `size` is what it takes of the window. */
-type Piece = { entry: Entry; size: number } | { bytes: Uint8Array; size: number }
+type Piece<E> = { entry: E; size: number } | { bytes: Uint8Array; size: number }
+
+interface Contents {
+  data: AsyncIterable<Uint8Array> | null
+}
 
 /**
  * Reads a tree: `begin` answers with the stat of its root, `entries` gives the rest as fast as it is asked for. At most
  * a window of it waits here. The signal of `begin` ends with its answer.
  */
-export class TreeReadRequest extends Request<FileStat> {
+export class TreeReadRequest<E extends ReadEntry> extends Request<FileStat> {
   readonly #content: boolean
-  readonly #pieces: Piece[] = []
+  readonly #parse: (entry: Fields) => E
+  readonly #pieces: Piece<E>[] = []
   #arrived: PromiseWithResolvers<void> | null = null
   #answered = false
   #ended = false
@@ -31,18 +39,25 @@ export class TreeReadRequest extends Request<FileStat> {
   #missing = 0
   #skipped = 0
   /** The entry whose contents come next. */
-  #current: Entry | null = null
+  #current: E | null = null
 
-  constructor(connection: Connection, slots: Slots, context: FileContext, content: boolean) {
+  /** @param parse throws a FrameError for an entry that is not valid */
+  constructor(
+    connection: Connection,
+    slots: Slots,
+    context: FileContext,
+    { content, parse }: { content: boolean; parse: (entry: Fields) => E },
+  ) {
     super(connection, slots, context)
     this.#content = content
+    this.#parse = parse
   }
 
   get skipped(): number {
     return this.#skipped
   }
 
-  get entries(): AsyncIterableIterator<ReadEntry> {
+  get entries(): AsyncIterableIterator<E & Contents> {
     const walk = this.#walk()
     // A generator that was never asked for anything would not notice that it is left.
     const leave = async () => {
@@ -58,7 +73,7 @@ export class TreeReadRequest extends Request<FileStat> {
     }
   }
 
-  async *#walk(): AsyncGenerator<ReadEntry, undefined> {
+  async *#walk(): AsyncGenerator<E & Contents, undefined> {
     try {
       for (let piece = await this.#next(); piece !== null; piece = await this.#next()) {
         // Contents that nobody wanted.
@@ -95,8 +110,7 @@ export class TreeReadRequest extends Request<FileStat> {
   }
 
   #onEntry(payload: Uint8Array): void {
-    const answer = parseFields(payload)
-    const entry = { ...readStat(answer), path: readPath(answer) }
+    const entry = this.#parse(parseFields(payload))
     if (this.#content && entry.type === 'file') this.#missing = entry.size
     this.#add({ entry, size: payload.length })
   }
@@ -116,7 +130,7 @@ export class TreeReadRequest extends Request<FileStat> {
     this.#wake()
   }
 
-  #add(piece: Piece): void {
+  #add(piece: Piece<E>): void {
     this.#received += piece.size
     if (this.#received - this.#acknowledged > LIMITS.WINDOW)
       throw new FrameError('A tree came beyond the window')
@@ -124,7 +138,7 @@ export class TreeReadRequest extends Request<FileStat> {
     this.#wake()
   }
 
-  async #next(): Promise<Piece | null> {
+  async #next(): Promise<Piece<E> | null> {
     while (this.#pieces.length === 0 && this.#failure === null && !this.#ended) {
       this.#arrived ??= Promise.withResolvers()
       await this.#arrived.promise
@@ -140,9 +154,9 @@ export class TreeReadRequest extends Request<FileStat> {
     return piece
   }
 
-  async *#contents(entry: Entry): AsyncGenerator<Uint8Array> {
+  async *#contents(entry: E): AsyncGenerator<Uint8Array> {
     for (let left = entry.size; left > 0; ) {
-      if (this.#current !== entry) throw new Error(`The contents of ${entry.path} were asked for too late`)
+      if (this.#current !== entry) throw new Error('The contents of an entry were asked for too late')
       const piece = await this.#next()
       if (piece === null || 'entry' in piece) throw new Error('The tree was read by two at once')
       left -= piece.size

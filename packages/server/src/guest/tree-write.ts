@@ -1,6 +1,7 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import {
   encodeFrame,
+  type FieldBuilder,
   type Fields,
   FrameError,
   fields,
@@ -8,22 +9,46 @@ import {
   parseFields,
 } from '@caisson/protocol/frame-codec'
 import { Field, type Frame, FrameType, LIMITS } from '@caisson/protocol/frames'
-import { type Failure, fileError } from './errors.ts'
+import type { Connection } from './connection.ts'
+import { type Failure, type FileContext, fileError } from './errors.ts'
 import { type TreeEntry, TreeFailure } from './guest.ts'
-import { Request } from './request.ts'
+import { Request, type Slots } from './request.ts'
 import { FILE_TYPES } from './stat.ts'
 import { TreeSender } from './tree-sender.ts'
 
 /** Permission bits that an entry may have; the agent drops set-user-id and set-group-id as well. */
 const MODE_BITS = 0o1777
 
+/** What every kind of writing knows of an entry; a `file` has contents. */
+type FileEntry = { path: string; type: 'file'; size: number; data: AsyncIterable<Uint8Array> | Uint8Array }
+type AnyEntry = FileEntry | { path: string; type: string }
+type Refuse = (reason: string) => never
+
 /** Sends a tree; `begin` answers with the directories that were made for it. */
-export class TreeWriteRequest extends Request<string[]> {
+export class TreeWriteRequest<E extends AnyEntry = TreeEntry> extends Request<string[]> {
+  readonly #encode: (entry: E, refuse: Refuse) => FieldBuilder
   readonly #ready = Promise.withResolvers<void>()
   #sender: TreeSender | null = null
   #isSent = false
   #entries = 0
   #bytes = 0
+  #lost = 0
+
+  /** @param encode calls `refuse` for an entry that the agent would take for a breach of the protocol */
+  constructor(
+    connection: Connection,
+    slots: Slots,
+    context: FileContext,
+    encode: (entry: E, refuse: Refuse) => FieldBuilder,
+  ) {
+    super(connection, slots, context)
+    this.#encode = encode
+  }
+
+  /** Attributes that could not be set. */
+  get lost(): number {
+    return this.#lost
+  }
 
   /** What was sent: entries, and bytes of files. */
   get sent(): { entries: number; bytes: number } {
@@ -31,12 +56,12 @@ export class TreeWriteRequest extends Request<string[]> {
   }
 
   /** Sends the entries; resolves when all are sent. `begin`'s promise tells the success. */
-  async send(entries: AsyncIterable<TreeEntry> | Iterable<TreeEntry>): Promise<void> {
+  async send(entries: AsyncIterable<E> | Iterable<E>): Promise<void> {
     await this.#ready.promise
     const sender = this.#sender as TreeSender
     for await (const entry of entries) {
-      await sender.entry(this.#encode(entry))
-      if (entry.type === 'file') await this.#sendFile(sender, entry)
+      await sender.entry(this.#encode(entry, (reason) => this.#refuse(entry, reason)).encode())
+      if (isFile(entry)) await this.#sendFile(sender, entry)
       this.#entries++
     }
     sender.flush()
@@ -85,45 +110,49 @@ export class TreeWriteRequest extends Request<string[]> {
 
   #onWritten(answer: Fields): void {
     const created = answer.strings(Field.CREATED)
+    this.#lost = answer.u64(Field.SKIPPED) ?? 0
     this.finish()
     this.answer(created)
   }
 
-  async #sendFile(sender: TreeSender, entry: TreeEntry & { type: 'file' }): Promise<void> {
+  async #sendFile(sender: TreeSender, entry: FileEntry): Promise<void> {
     let left = entry.size
     for await (const chunk of entry.data instanceof Uint8Array ? [entry.data] : entry.data) {
       left -= chunk.length
       if (left < 0) break
       await sender.data(chunk)
     }
-    if (left !== 0)
-      throw this.#impossible(entry, `it does not have the ${entry.size} bytes that were announced`)
+    if (left !== 0) this.#refuse(entry, `it does not have the ${entry.size} bytes that were announced`)
     this.#bytes += entry.size
   }
 
-  #encode(entry: TreeEntry): Uint8Array {
-    this.#check(entry, entry.path)
-    const payload = fields().string(Field.NAME, entry.path).u64(Field.FILE_TYPE, FILE_TYPES[entry.type])
-    if (entry.mode !== undefined) payload.u64(Field.MODE, entry.mode & MODE_BITS)
-    if (entry.mtimeMs !== undefined)
-      payload.u64(Field.MTIME_NS, BigInt.asUintN(64, BigInt(Math.round(entry.mtimeMs * 1000)) * 1000n))
-    if (entry.type === 'file') payload.u64(Field.SIZE, entry.size)
-    if (entry.type === 'symlink') {
-      this.#check(entry, entry.link)
-      payload.string(Field.LINK, entry.link)
-    }
-    return payload.encode()
+  #refuse({ path }: AnyEntry, reason: string): never {
+    throw new SandboxError('file_failed', { path, reason }, { cause: new TreeFailure(path, this.#entries) })
   }
+}
 
-  /** The agent would take such text for a breach of the protocol and close the connection for everybody. */
-  #check(entry: TreeEntry, text: string): void {
-    const isTooLong = text.length * 3 > LIMITS.MAX_PATH && Buffer.byteLength(text) >= LIMITS.MAX_PATH
-    if (text === '' || text.includes('\0') || isTooLong)
-      throw this.#impossible(entry, isTooLong ? 'a name is too long' : 'a name is empty or has a NUL')
-  }
+function isFile(entry: AnyEntry): entry is FileEntry {
+  return entry.type === 'file'
+}
 
-  #impossible(entry: TreeEntry, reason: string): SandboxError {
-    const cause = new TreeFailure(entry.path, this.#entries)
-    return new SandboxError('file_failed', { path: entry.path, reason }, { cause })
+/** The fields of an entry as an archive or a client has it. */
+export function encodeEntry(entry: TreeEntry, refuse: Refuse): FieldBuilder {
+  checkText(entry.path, Buffer.byteLength, refuse)
+  const payload = fields().string(Field.NAME, entry.path).u64(Field.FILE_TYPE, FILE_TYPES[entry.type])
+  if (entry.mode !== undefined) payload.u64(Field.MODE, entry.mode & MODE_BITS)
+  if (entry.mtimeMs !== undefined)
+    payload.u64(Field.MTIME_NS, BigInt.asUintN(64, BigInt(Math.round(entry.mtimeMs * 1000)) * 1000n))
+  if (entry.type === 'file') payload.u64(Field.SIZE, entry.size)
+  if (entry.type === 'symlink') {
+    checkText(entry.link, Buffer.byteLength, refuse)
+    payload.string(Field.LINK, entry.link)
   }
+  return payload
+}
+
+/** The agent would take such text for a breach of the protocol and close the connection for everybody. */
+export function checkText(text: string, bytes: (text: string) => number, refuse: Refuse): void {
+  const isTooLong = text.length * 3 > LIMITS.MAX_PATH && bytes(text) >= LIMITS.MAX_PATH
+  if (text === '' || text.includes('\0') || isTooLong)
+    refuse(isTooLong ? 'a name is too long' : 'a name is empty or has a NUL')
 }

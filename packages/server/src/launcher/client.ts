@@ -144,10 +144,20 @@ export class Launcher {
     await this.#request(Message.THAW, fields().string(Tag.ID, id).encode(), signal)
   }
 
-  /** Writes a frozen sandbox's processes to a dump; with `end` they are gone then, and nobody is told of an end. */
-  async dump(id: string, dump: string, end: boolean, signal?: AbortSignal): Promise<{ bytes: number }> {
+  /**
+   * Writes a frozen sandbox's processes to a dump; with `end` they are gone then, and nobody is told of an end.
+   * @param save the root is saved under this name, as it is in the same moment
+   */
+  async dump(
+    id: string,
+    dump: string,
+    end: boolean,
+    save: string | null,
+    signal?: AbortSignal,
+  ): Promise<{ bytes: number }> {
     const payload = fields().string(Tag.ID, id).string(Tag.DUMP, dump)
     if (end) payload.u64(Tag.END, 1)
+    if (save !== null) payload.string(Tag.SAVE, save)
     const { ok } = await this.#request(Message.DUMP, payload.encode(), signal)
     return { bytes: ok.u64(Tag.BYTES) ?? 0 }
   }
@@ -310,10 +320,18 @@ export class Launcher {
 
   /** Whether the launcher, or what it holds copies of, was built after it began to listen. */
   async #rebuiltSince(): Promise<boolean> {
-    const { socket, program, agent, seccomp } = this.#program
+    const { socket, program, agent, seccomp, criu } = this.#program
     const times = await Promise.all(
       [socket, program, agent, seccomp].map(async (path) => (await stat(path)).mtimeMs),
     )
+    // What it can do with it, it has found out when it began.
+    if (criu !== undefined)
+      times.push(
+        await stat(criu).then(
+          ({ mtimeMs }) => mtimeMs,
+          () => 0,
+        ),
+      )
     const [began = 0, ...built] = times
     return built.some((time) => time > began)
   }

@@ -99,7 +99,7 @@ export const Message = {
   FREEZE: 31,
   /** Request: ID. Nothing to do for one that is not frozen or not there. */
   THAW: 32,
-  /** Request: ID, DUMP, END?. Writes a frozen sandbox's processes to `dumps/<DUMP>`, whole or not at all; with END they are gone afterwards, without ENDED. OK: BYTES. */
+  /** Request: ID, DUMP, END?, SAVE?. Writes a frozen sandbox's processes to `dumps/<DUMP>`, whole or not at all; with END they are gone afterwards, without ENDED; with SAVE its root is saved in the same moment. OK: BYTES. */
   DUMP: 33,
   /** Request: DUMP. Nothing to do when absent. */
   REMOVE_DUMP: 34,

@@ -16,6 +16,8 @@ export interface LauncherProgram {
   imagesDir: string
   agent: string
   crun: string
+  /** For dumps; not given: none are made. */
+  criu?: string
   /** Compiled filter, made by the build. */
   seccomp: string
   /** Names this data directory in cgroup names; `[a-z0-9_]{1,64}`. */
@@ -40,6 +42,7 @@ export function launcherCommand(p: LauncherProgram): string[] {
     crun: p.crun,
     seccomp: p.seccomp,
     instance: p.instance,
+    ...(p.criu !== undefined && { criu: p.criu }),
     ...(p.allowUid !== undefined && { 'allow-uid': String(p.allowUid) }),
   }
   return [p.program, ...Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])]

@@ -67,9 +67,17 @@ export interface MemoryHand {
   /**
    * Writes a frozen sandbox's processes to a new dump, whole or not at all; the sandbox stays frozen. With `end` they
    * are gone afterwards, and `onEnded` does not tell it. Nobody may be connected to the agent.
+   * @param save the root is to be saved under this name as it is in the same moment, where the storage has saves. A
+   *   driver whose dumps need files that they have made in it for so long does it, and answers `saved`; else the caller does.
    * @throws Error that says what of the sandbox cannot be kept; it is then frozen as before.
    */
-  dump(id: string, dump: string, end: boolean, signal?: AbortSignal): Promise<{ bytes: number }>
+  dump(
+    id: string,
+    dump: string,
+    end: boolean,
+    save?: string | null,
+    signal?: AbortSignal,
+  ): Promise<{ bytes: number; saved: boolean }>
   /** Idempotent. A dump is started from by `start` with `plan.dump`, any number of times, under any id. */
   removeDump(dump: string, signal?: AbortSignal): Promise<void>
   listDumps(signal?: AbortSignal): Promise<string[]>

@@ -38,9 +38,15 @@ export class ManagedMemory implements MemoryHand {
   }
 
   /** A dump that ended its sandbox is kept whoever waits: it is all that there is of its processes. */
-  dump(id: string, dump: string, end: boolean, signal?: AbortSignal): Promise<{ bytes: number }> {
+  dump(
+    id: string,
+    dump: string,
+    end: boolean,
+    save: string | null = null,
+    signal?: AbortSignal,
+  ): Promise<{ bytes: number; saved: boolean }> {
     const write = async (limit: AbortSignal) => {
-      const written = await this.#hand.dump(id, dump, end, limit)
+      const written = await this.#hand.dump(id, dump, end, save, limit)
       if (!limit.aborted || end) return written
       await this.#hand.removeDump(dump)
       throw limit.reason

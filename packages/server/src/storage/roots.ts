@@ -28,7 +28,7 @@ export function refuseUnable(
 ): void {
   const needsSaves = wanted.from !== null || lowersOf(wanted).some((lower) => lower.startsWith('saves/'))
   if (saves === undefined && needsSaves)
-    throw unable('a sandbox on saved files', `the ${name} storage keeps none`)
+    throw unable('a sandbox on saved files', `the ${name} storage keeps none; set "storage" to "btrfs"`)
   if (!quota && wanted.diskBytes !== null) throw unable('a limit of disk', `the ${name} storage has no quota`)
 }
 

@@ -124,7 +124,7 @@ class MemoryOfHost implements MemoryHand {
     this.#host.sandboxes.get(id)?.agent.thaw()
   }
 
-  async dump(id: string, dump: string, end: boolean): Promise<{ bytes: number }> {
+  async dump(id: string, dump: string, end: boolean): Promise<{ bytes: number; saved: boolean }> {
     const agent = this.#agent(id)
     if (!agent.frozen) throw new Error(`sandbox ${id} is not frozen`)
     if (this.#host.dumps.has(dump)) throw new Error(`the dump ${dump} exists already`)
@@ -132,7 +132,7 @@ class MemoryOfHost implements MemoryHand {
     this.#host.dumps.set(dump, end ? () => agent : () => then.copy())
     // Nobody is told of an end: its processes are kept.
     if (end && this.#host.sandboxes.delete(id)) agent.disconnect()
-    return { bytes: 0 }
+    return { bytes: 0, saved: false }
   }
 
   async removeDump(dump: string): Promise<void> {

@@ -19,8 +19,14 @@ export class OciMemory implements MemoryHand {
     return this.#launcher.thaw(id)
   }
 
-  dump(id: string, dump: string, end: boolean): Promise<{ bytes: number }> {
-    return this.#launcher.dump(id, dump, end)
+  async dump(
+    id: string,
+    dump: string,
+    end: boolean,
+    save: string | null = null,
+  ): Promise<{ bytes: number; saved: boolean }> {
+    const { bytes } = await this.#launcher.dump(id, dump, end, save)
+    return { bytes, saved: save !== null }
   }
 
   removeDump(dump: string, signal?: AbortSignal): Promise<void> {

@@ -1,13 +1,36 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Context } from '../context.ts'
+import { findSnapshot } from '../saved/find-snapshot.ts'
+import { measureLater } from '../saved/measure.ts'
+import { showSnapshot } from '../saved/show.ts'
 import type { UseCases } from '../use-cases.ts'
+import { exportSnapshot } from './export-snapshot.ts'
+import { importSnapshot } from './import-snapshot.ts'
 
-/** Archives come next; until then they are refused. */
+/** Snapshots as files, for other servers and for keeping. */
 export function snapshotArchiveUseCases(
-  _: Context,
+  context: Context,
 ): Pick<UseCases, 'exportSnapshot' | 'exportPublicSnapshot' | 'importSnapshot'> {
-  const no = async () => {
-    throw new SandboxError('not_supported', { what: 'an archive', reason: 'this version has none' })
+  return {
+    exportSnapshot: async (reference, signal) =>
+      exportSnapshot(context, await findSnapshot(context, reference), signal),
+    exportPublicSnapshot: async (reference, signal) =>
+      exportSnapshot(context, await findPublic(context, reference), signal),
+    importSnapshot: async (query, data, signal) => {
+      const snapshot = await importSnapshot(context, query, data, signal)
+      context.failpoint('snapshot:recorded')
+      measureLater(context, snapshot)
+      return showSnapshot(context, snapshot)
+    },
   }
-  return { exportSnapshot: no, exportPublicSnapshot: no, importSnapshot: no }
+}
+
+/** One that is not public looks as if it did not exist, and so does a reference that means several. */
+async function findPublic(context: Context, reference: string) {
+  const found = await findSnapshot(context, reference).catch((error) => {
+    if (SandboxError.is(error, 'snapshot_ambiguous')) return null
+    throw error
+  })
+  if (found?.public !== true) throw new SandboxError('snapshot_not_found', { snapshot: reference })
+  return found
 }

@@ -3,8 +3,9 @@ import { isIP } from 'node:net'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Config } from '../../config.ts'
 import { formatAddress, parseAddress } from '../../core/network/address.ts'
-import { canVouch } from '../../core/network/builtin.ts'
+import { canVouch, whyReserved } from '../../core/network/builtin.ts'
 import { parseEntry } from '../../core/network/entry.ts'
+import { article } from '../../core/network/messages.ts'
 import { NAMED_PORTS } from '../../core/network/policy.ts'
 import type { NetworkRecord } from '../../core/network/types.ts'
 import { certificates } from '../../storage/images/certificates.ts'
@@ -113,9 +114,17 @@ function finder(servers: string[]): Find {
   }
 }
 
+/** Those that a sandbox can reach, or could if somebody vouched for them. */
 async function addressesOf(host: string, find: Find): Promise<string[]> {
   const found = isIP(host) ? [host] : await find(host).catch((cause) => unusable(host, cause.message))
-  return found.map((address) => formatAddress(parseAddress(address)!))
+  const addresses = found.map((text) => parseAddress(text.replace(/%.*$/, ''))!)
+  const usable = addresses.filter((address) => whyReserved(address) === null || canVouch(address))
+  if (usable.length > 0) return usable.map(formatAddress)
+  const first = addresses[0]!
+  return unusable(
+    host,
+    `${formatAddress(first)} is ${article(whyReserved(first)!)}, which no sandbox reaches`,
+  )
 }
 
 function entry(text: string, url: string): string {
@@ -126,7 +135,7 @@ function entry(text: string, url: string): string {
 function unusable(what: string, reason: string): never {
   throw new SandboxError('build_failed', {
     what: 'What was asked for',
-    reason: `the operator's setting that names ${what} cannot be used in a builder sandbox`,
+    reason: `${what}, which the operator's settings name, cannot be reached or used by a builder sandbox`,
     log: reason,
   })
 }

@@ -18,10 +18,12 @@ export function dumpOf(id: string): string {
 const undumpable = new WeakMap<Context, Map<string, number>>()
 
 /** When the memory of a paused sandbox is to be put on disk, in milliseconds since the epoch; null: not by itself. */
-export function dumpDue(context: Context, { id, state, pause }: SandboxRecord): number | null {
-  const { driver, config } = context
+export function dumpDue(context: Context, { id, state, pause, storage }: SandboxRecord): number | null {
+  const { driver, config, layers } = context
   if (state !== 'paused' || pause?.memory !== 'ram') return null
   if (driver.memory?.noDumps !== null || config.dumpAfter === null) return null
+  // Nothing could be started from the dump: its files are not to be had here.
+  if (storage !== layers.name) return null
   if (undumpable.get(context)?.get(id) === pause.since) return null
   return pause.since + parseDuration(config.dumpAfter, 'dumpAfter')
 }
@@ -50,11 +52,11 @@ export function dumpNow(context: Context, id: string): Promise<void> {
     await nowOrLater(context, { sandbox: id }, () => context.driver.stop(id))
     const onDisk: PauseRecord = { ...pause, memory: 'disk' }
     const change = { pause: onDisk, trafficBefore, rulesDigest: null }
-    const events = [newEvent(id, 'memory:saved', dumped)]
+    const events = [newEvent(id, 'memory:saved', { bytes: dumped.bytes })]
     const write = () => context.store.sandboxes.update(id, change, { events })
     rememberPaused(context, await untilDone(context, { sandbox: id }, write))
     context.failpoint('dump:ended')
-    context.log.info({ sandbox: id, ...dumped }, 'memory put on disk')
+    context.log.info({ sandbox: id, bytes: dumped.bytes }, 'memory put on disk')
   })
 }
 

@@ -11,6 +11,7 @@ import type { Context } from '../context.ts'
 import { nowOrLater } from '../eventually.ts'
 import type { Live } from '../live.ts'
 import { endedError, findSandbox, showSandbox } from '../lookup.ts'
+import { assertOwnStorage } from '../own-storage.ts'
 import { assertDepth } from '../pause-depth.ts'
 import type { UseCases } from '../use-cases.ts'
 import { deepen } from './deepen.ts'
@@ -54,6 +55,7 @@ export async function pauseNow(
         what: 'a pause',
         reason: 'it serves one command, and ends with it',
       })
+    if (depth !== 'memory') assertOwnStorage(context, record, `a pause of depth "${depth}"`)
     if (record.state === 'paused') return deepen(context, record, depth, reason)
     const live = context.live.get(id)
     if (live === undefined || record.state !== 'ready')

@@ -30,7 +30,8 @@ export async function startPaused(
   if (record.sessionId !== null) await makeWorkspace(context, live)
   await shiftDeadlines(context, live, record)
   countAnew(live)
-  const stored = await commit({ rulesDigest })
+  // A session's sandbox may have been recorded when the server used another storage.
+  const stored = await commit({ rulesDigest, storage: context.layers.name })
   undo.keep()
   runAgain(context, live, stored, guest)
   if (fromDump)

@@ -3,19 +3,21 @@ import type { SandboxRecord } from '../../core/records.ts'
 import type { Failpoint } from '../../failpoint.ts'
 import type { Context } from '../context.ts'
 import { endedError, findSandbox } from '../lookup.ts'
+import { assertOwnStorage } from '../own-storage.ts'
 import { frozen } from '../pausing/frozen.ts'
 import { resumeNow } from '../pausing/resume.ts'
 import { savesOf } from './saves.ts'
 
 /**
  * A sandbox that has files, running or paused. A session's sandbox that was never started gets them now.
- * @throws SandboxError `sandbox_not_found`, `sandbox_ended`, `invalid_transition`, `resume_failed`
+ * @throws SandboxError `sandbox_not_found`, `sandbox_ended`, `invalid_transition`, `resume_failed`, `not_supported`
  */
 export async function findSaveable(context: Context, idOrName: string): Promise<SandboxRecord> {
   const record = await findSandbox(context, idOrName)
   if (record.endedAt === null && record.state === 'paused' && record.bootedAt === null)
     return (await resumeNow(context, record, { by: 'asked', auto: true })).record
   assertSaveable(record)
+  assertOwnStorage(context, record, 'saving files')
   return record
 }
 
@@ -43,9 +45,9 @@ export async function saveRoot(
   const work = async () => {
     const now = await findSandbox(context, record.id)
     assertSaveable(now)
-    // Last, for a driver may let the agent run for a moment before it dumps.
-    if (dump !== null) await dumpTo(context, now.id, dump)
-    await saves.save(now.id, save)
+    // The save comes last, for a driver may let the agent run for a moment before it dumps.
+    const saved = dump !== null && (await dumpTo(context, now.id, dump, save))
+    if (!saved) await saves.save(now.id, save)
     context.failpoint(failpoint)
     return now
   }
@@ -58,7 +60,14 @@ export async function saveRoot(
   }
 }
 
-async function dumpTo({ driver, failpoint }: Context, id: string, dump: string): Promise<void> {
-  await driver.memory?.dump(id, dump, false)
+/** @returns whether its files were saved, too */
+async function dumpTo(
+  { driver, failpoint }: Context,
+  id: string,
+  dump: string,
+  save: string,
+): Promise<boolean> {
+  const dumped = await driver.memory?.dump(id, dump, false, save)
   failpoint('fork:dumped')
+  return dumped?.saved ?? false
 }

@@ -7,7 +7,7 @@ import { holdSave, removeSaveIfUnnamed } from './hold.ts'
 /** @throws SandboxError `not_supported` */
 export function savesOf({ layers }: Context): Saves {
   if (layers.saves !== undefined) return layers.saves
-  const reason = `the storage in use (${layers.name}) keeps no copies; they need btrfs`
+  const reason = `the ${layers.name} storage keeps no copies; set "storage" to "btrfs" ("caisson doctor" says whether this host can)`
   throw new SandboxError('not_supported', { what: 'saving files', reason })
 }
 

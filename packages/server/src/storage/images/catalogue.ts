@@ -155,7 +155,9 @@ export class Catalogue implements Images {
     const stored = await this.stored()
     const kept = stored.filter(({ current, digest }) => current || used.has(digest))
     const below = new Set(kept.map(({ rootfs }) => rootfs))
-    return stored.filter((image) => !image.shared && !kept.includes(image) && !below.has(image.rootfs))
+    const needed = (image: StoredImage) =>
+      kept.includes(image) || (image.kind === 'tree' && below.has(image.rootfs))
+    return stored.filter((image) => !image.shared && !needed(image))
   }
 
   async remove(image: StoredImage): Promise<void> {

@@ -121,6 +121,41 @@ describe('building', () => {
     expect(await catalogue.resolve('base:latest')).toMatchObject({ digest: next.digest, env: { LANG: 'C' } })
   })
 
+  test('by force it is built again beside the old one, and then is as it should be', async () => {
+    const options = { imagesDir, progress: quiet }
+    const old = await buildTree(base, options, undefined, makeTree)
+    const anew = await buildTree(base, { ...options, force: true }, undefined, makeTree)
+    expect(anew).toMatchObject({ built: true, digest: expect.not.stringMatching(old.digest) })
+    const catalogue = new Catalogue({ runtimesDir, imagesDir })
+    expect((await catalogue.resolve('base')).digest).toBe(anew.digest)
+    expect((await catalogue.byDigest('base:latest', old.digest)).digest).toBe(old.digest)
+    expect(await buildTree(base, options, undefined, makeTree)).toEqual({ digest: anew.digest, built: false })
+  })
+
+  test('what does not pass its check does not become the current one', async () => {
+    const options = { imagesDir, progress: quiet }
+    const old = await buildTree(base, options, undefined, makeTree)
+    const check = () => Promise.reject(new Error('it lacks something'))
+    await expect(buildTree(base, { ...options, force: true, check }, undefined, makeTree)).rejects.toThrow(
+      'lacks',
+    )
+    expect((await new Catalogue({ runtimesDir, imagesDir }).resolve('base')).digest).toBe(old.digest)
+  })
+
+  test("the operator's proxy reaches the tools, and his authorities with those of the host", async () => {
+    const caFile = join(imagesDir, 'ca.pem')
+    const certificate = '-----BEGIN CERTIFICATE-----\nb3Vycw==\n-----END CERTIFICATE-----'
+    await writeFile(caFile, certificate)
+    const seen: unknown[] = []
+    const noting: MakeTree = async (recipe, target, how, signal) => {
+      seen.push(how.apt.proxy, await readFile(how.apt.caFile!, 'utf8'))
+      await makeTree(recipe, target, how, signal)
+    }
+    const options = { imagesDir, progress: quiet, proxy: 'http://proxy.example:3128', caFile }
+    await buildTree(base, options, undefined, noting)
+    expect(seen).toEqual(['http://proxy.example:3128', expect.stringContaining(certificate)])
+  })
+
   test('a failed build names its log, shows its end and leaves no image', async () => {
     const broken: MakeTree = async (_recipe, target, { log }) => {
       await mkdir(target)
