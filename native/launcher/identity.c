@@ -68,7 +68,7 @@ bool identity_write(int from, int to, const char *name, const struct plan *plan,
   if (read(old, header, sizeof header) != (ssize_t)sizeof header || header[0] != IMAGE_COMMON || header[1] != kind)
     return fail(failure, EINVAL, "restore", "%s is not what criu is known to write", name);
   header[2] = (uint32_t)message.length;
-  cleanup_fd int new = openat(to, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+  cleanup_fd int new = openat(to, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
   bool written = new >= 0 && write_all(new, header, sizeof header) && write_all(new, message.data, message.length);
   return written || fail(failure, errno, "restore", "%s: %s", name, strerror(errno));
 }

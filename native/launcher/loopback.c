@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -11,26 +12,45 @@
 
 enum { LOOPBACK_INDEX = 1, MAX_ADDRESSES = 64 };
 
-static void list_one(const struct ifaddrs *at, struct text *out) {
+struct list {
+  struct text *text;
+  int count;
+};
+
+/* Once each, and none that every loopback interface has or that means nothing elsewhere. */
+static void add(const struct net_address *address, void *context) {
+  struct list *list = context;
   char text[INET6_ADDRSTRLEN];
+  char word[INET6_ADDRSTRLEN + 2];
+  const struct in6_addr *v6 = (const struct in6_addr *)(const void *)address->bytes;
+  bool v4 = address->family == AF_INET;
+  if (v4 ? address->bytes[0] == IN_LOOPBACKNET : IN6_IS_ADDR_LOOPBACK(v6) || IN6_IS_ADDR_LINKLOCAL(v6)) return;
+  if (list->count == MAX_ADDRESSES) return;
+  snprintf(word, sizeof word, " %s ", net_address_text(address, text));
+  if (list->text->data && strstr(list->text->data, word)) return;
+  text_append(list->text, word + (list->count ? 1 : 0), strlen(word) - (list->count ? 1 : 0));
+  list->count++;
+}
+
+static void add_interface(const struct ifaddrs *at, struct list *list) {
   int family = at->ifa_addr ? at->ifa_addr->sa_family : AF_UNSPEC;
-  if (family == AF_INET) {
-    const struct in_addr *own = &((const struct sockaddr_in *)(const void *)at->ifa_addr)->sin_addr;
-    if (ntohl(own->s_addr) >> 24 != IN_LOOPBACKNET && inet_ntop(family, own, text, sizeof text)) text_printf(out, "%s ", text);
-  } else if (family == AF_INET6) {
-    const struct in6_addr *own = &((const struct sockaddr_in6 *)(const void *)at->ifa_addr)->sin6_addr;
-    if (!IN6_IS_ADDR_LOOPBACK(own) && !IN6_IS_ADDR_LINKLOCAL(own) && inet_ntop(family, own, text, sizeof text))
-      text_printf(out, "%s ", text);
-  }
+  struct net_address address = {.family = (sa_family_t)family};
+  if (family == AF_INET)
+    memcpy(address.bytes, &((const struct sockaddr_in *)(const void *)at->ifa_addr)->sin_addr, 4);
+  else if (family == AF_INET6)
+    memcpy(address.bytes, &((const struct sockaddr_in6 *)(const void *)at->ifa_addr)->sin6_addr, 16);
+  else
+    return;
+  add(&address, list);
 }
 
 void loopback_list(struct text *out) {
   struct ifaddrs *all = NULL;
-  int count = 0;
-  text_append(out, "", 0);
-  if (getifaddrs(&all) < 0) return;
-  for (const struct ifaddrs *at = all; at && count < MAX_ADDRESSES; at = at->ifa_next, count++) list_one(at, out);
+  struct list list = {.text = out};
+  if (getifaddrs(&all) < 0) all = NULL;
+  for (const struct ifaddrs *at = all; at; at = at->ifa_next) add_interface(at, &list);
   freeifaddrs(all);
+  sockets_each_address(add, &list);
 }
 
 static bool parse(const char *word, size_t length, struct net_address *address) {

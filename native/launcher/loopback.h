@@ -5,7 +5,8 @@
 
 #include "util.h"
 
-/* All that the calling process' network namespace has, but for the loopback's own, separated by spaces. */
+/* All that the calling process' network namespace has, and sockets that are left of networks that it has had, separated
+   by spaces; not the loopback's own. */
 void loopback_list(struct text *out);
 /* Makes the loopback interface ready, with these addresses and a way to everywhere. */
 bool loopback_take(const char *addresses, struct failure *failure);

@@ -8,4 +8,9 @@
    programs get ECONNABORTED. Nothing happens on kernels that cannot (CONFIG_INET_DIAG_DESTROY). */
 void sockets_end(const struct net_address *own);
 
+typedef void (*address_visitor)(const struct net_address *address, void *context);
+/* Visits the own address of each TCP and UDP socket of the calling process' network namespace, but for those that have
+   none; the same one many times. */
+void sockets_each_address(address_visitor visit, void *context);
+
 #endif

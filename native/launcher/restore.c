@@ -30,7 +30,8 @@ static bool broken(struct failure *failure, const char *what) {
 }
 
 int restore_open(const struct host *host, const struct plan *plan, struct failure *failure) {
-  int fd = open_beneath(host->dumps, plan->dump, O_RDONLY | O_DIRECTORY, 0);
+  cleanup_fd int dir = open_beneath(host->dumps, plan->dump, O_PATH | O_DIRECTORY, 0);
+  int fd = dir < 0 ? -1 : open_tree(dir, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
   if (host->no_dumps[0])
     fail(failure, ENOTSUP, "restore", "%s", host->no_dumps);
   else if (fd < 0)
@@ -38,23 +39,29 @@ int restore_open(const struct host *host, const struct plan *plan, struct failur
   return fd;
 }
 
-/* Criu reads the dump where it is; what differs, and its log, are in a directory of this start's. */
-static bool lay_out(const struct host *host, const struct plan *plan, int dump, struct failure *failure) {
+static bool write_identity(const struct plan *plan, int dump, int images, struct failure *failure) {
   int fd = openat(dump, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR *stream = fd < 0 ? NULL : fdopendir(fd);
-  cleanup_fd int images = mkdir("images", 0700) < 0 ? -1 : open("images", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (!stream || images < 0) return broken(failure, "images");
-  for (struct dirent *entry; (entry = readdir(stream)) && !failure->error;) {
-    char target[LAUNCHER_MAX_PATH + 512];
-    if (entry->d_type != DT_REG) continue;
-    snprintf(target, sizeof target, "%s/dumps/%s/%s", host->data_dir, plan->dump, entry->d_name);
-    if (identity_has(entry->d_name))
-      identity_write(dump, images, entry->d_name, plan, failure);
-    else if (symlinkat(target, images, entry->d_name) < 0)
-      broken(failure, entry->d_name);
-  }
+  if (!stream) return broken(failure, "images");
+  for (struct dirent *entry; (entry = readdir(stream)) && !failure->error;)
+    if (identity_has(entry->d_name)) identity_write(dump, images, entry->d_name, plan, failure);
   closedir(stream);
   return failure->error == 0;
+}
+
+/*
+ * The dump with this start's own files over it: several may start from it at a time. Criu reads it from inside the
+ * sandbox's namespaces too, where neither a closed directory nor a link that leads somewhere would do.
+ */
+static bool lay_out(const struct plan *plan, int dump, struct failure *failure) {
+  if (mkdir("dump", 0700) < 0 || mkdir("own-images", 0755) < 0 || mkdir("work-images", 0700) < 0 || mkdir("images", 0755) < 0)
+    return broken(failure, "images");
+  cleanup_fd int images = open("own-images", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (images < 0 || !write_identity(plan, dump, images, failure)) return broken(failure, "images");
+  if (move_mount(dump, "", AT_FDCWD, "dump", MOVE_MOUNT_F_EMPTY_PATH) == 0 &&
+      mount("caisson", "images", "overlay", 0, "lowerdir=dump,upperdir=own-images,workdir=work-images") == 0)
+    return true;
+  return broken(failure, "images");
 }
 
 /* A mount of its own, because the program must be the one that the processes run, and names no path of the host. */
@@ -98,7 +105,7 @@ static bool has_same_agent(const struct host *host, int dump) {
 
 bool restore_prepare(const struct host *host, const struct plan *plan, int dump, struct layers *layers,
                      struct failure *failure) {
-  return externals_make(failure) && lay_out(host, plan, dump, failure) &&
+  return externals_make(failure) && lay_out(plan, dump, failure) &&
          (has_same_agent(host, dump) || place_agent(dump, layers, failure));
 }
 

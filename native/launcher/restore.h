@@ -7,7 +7,7 @@
 /* Processes of criu's own that stand beside those of the sandbox for a moment. */
 enum { RESTORE_PIDS = 32 };
 
-/* Opens the dump of the plan. -1 with a failure. */
+/* Opens the dump of the plan, as a mount that is attached nowhere. -1 with a failure. */
 int restore_open(const struct host *host, const struct plan *plan, struct failure *failure);
 /* In the staging directory: makes ready what the dump needs, its own agent instead of ours among it. */
 bool restore_prepare(const struct host *host, const struct plan *plan, int dump, struct layers *layers,

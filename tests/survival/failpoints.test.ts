@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { type Client, Sandbox } from 'caisson'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FAILPOINTS, type Failpoint } from '../../packages/server/src/failpoint.ts'
+import { until } from '../crash/host.ts'
 import type { TestServer } from '../fixture.ts'
 import { builders, cannotBuild, Registry } from '../runtimes/world.ts'
 import { cannotSave, crash, startSaving, text } from '../saved/world.ts'
@@ -27,7 +28,7 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
   let client: Client
 
   beforeAll(async () => {
-    server = await startSaving({ env: { CAISSON_DUMP_AFTER: '1h' } })
+    server = await startSaving({ env: { CAISSON_DUMP_AFTER: '1s' } })
     client = server.client()
   })
   afterAll(() => server?.[Symbol.asyncDispose]())
@@ -54,6 +55,18 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
     })
     await nothingIsOrphaned(server, client)
     expect((await client.call('getDiskUsage')).saved.count).toBe(0)
+  })
+
+  test.for(at('delete'))('%s finishes the deletion of one whose memory is on disk', async (failpoint, { skip }) => {
+    const { memoryPause } = await client.call('getServer')
+    skip(memoryPause !== 'disk', 'this server cannot put memory on disk; "caisson doctor" says why')
+    const box = (await Sandbox.create({ client })).keep()
+    await box.start(['sleep', '1000'])
+    await box.pause({ depth: 'memory' })
+    await until('its memory is on disk', async () => (await box.refresh()).info.pause?.memory === 'disk')
+    await crash(server, failpoint, (signal) => client.call('deleteSandbox', { id: box.id }, { signal }))
+    expect((await box.refresh()).info).toMatchObject({ status: 'terminated', pause: null })
+    await nothingIsOrphaned(server, client)
   })
 
   test.each(at('delete'))('%s finishes the deletion of a session that was never started', async (failpoint) => {

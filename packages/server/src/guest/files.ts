@@ -10,7 +10,7 @@ import { context, flag, ofPath, ofUpload, ofUser, type User, withText } from './
 import { ReadRequest } from './read.ts'
 import { SimpleRequest, type Slots } from './request.ts'
 import { send } from './send.ts'
-import { readStat } from './stat.ts'
+import { readEntry, readStat } from './stat.ts'
 import { TreeReadRequest } from './tree-read.ts'
 import { encodeEntry, TreeWriteRequest } from './tree-write.ts'
 import { WatchRequest } from './watch.ts'
@@ -91,7 +91,12 @@ export class Files implements GuestFiles {
     signal?: AbortSignal,
   ) {
     const payload = base === null ? ofUser(options) : ofPath(base, options)
-    const request = new TreeWriteRequest(this.#connection, this.#slots, context(base ?? '.', options), encodeEntry)
+    const request = new TreeWriteRequest(
+      this.#connection,
+      this.#slots,
+      context(base ?? '.', options),
+      encodeEntry,
+    )
     const created = await send(request, FrameType.TREE_WRITE, payload, entries, signal)
     return { ...request.sent, created }
   }
@@ -129,7 +134,7 @@ export class Files implements GuestFiles {
     const payload = flag(ofPath(path, {}), Field.EXACT, true)
     const request = new TreeWriteRequest(this.#connection, this.#slots, context(path, {}), encodeExactEntry)
     await send(request, FrameType.TREE_WRITE, payload, entries, signal)
-    return { ...request.sent, lost: request.lost }
+    return { ...request.sent, lost: request.unset }
   }
 
   async watch(path: string, options: User & { recursive?: boolean }, signal?: AbortSignal) {

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { ExactEntry, ExactReading } from './exact-tree.ts'
 
 /**
  * The host's end of the agent protocol (packages/protocol/src/frames.ts). Every byte that arrives is hostile:

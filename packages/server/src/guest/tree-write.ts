@@ -32,7 +32,7 @@ export class TreeWriteRequest<E extends AnyEntry = TreeEntry> extends Request<st
   #isSent = false
   #entries = 0
   #bytes = 0
-  #lost = 0
+  #unset = 0
 
   /** @param encode calls `refuse` for an entry that the agent would take for a breach of the protocol */
   constructor(
@@ -46,8 +46,8 @@ export class TreeWriteRequest<E extends AnyEntry = TreeEntry> extends Request<st
   }
 
   /** Attributes that could not be set. */
-  get lost(): number {
-    return this.#lost
+  get unset(): number {
+    return this.#unset
   }
 
   /** What was sent: entries, and bytes of files. */
@@ -110,7 +110,7 @@ export class TreeWriteRequest<E extends AnyEntry = TreeEntry> extends Request<st
 
   #onWritten(answer: Fields): void {
     const created = answer.strings(Field.CREATED)
-    this.#lost = answer.u64(Field.SKIPPED) ?? 0
+    this.#unset = answer.u64(Field.SKIPPED) ?? 0
     this.finish()
     this.answer(created)
   }

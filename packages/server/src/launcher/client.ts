@@ -110,12 +110,12 @@ export class Launcher {
 
   /** Ends every process of a sandbox and removes its cgroups and socket. Idempotent. */
   async delete(id: string, signal?: AbortSignal): Promise<void> {
-    await this.#request(Message.DELETE, fields().string(Tag.ID, id).encode(), signal)
+    await this.#repeatable(Message.DELETE, fields().string(Tag.ID, id).encode(), signal)
     this.#announced.delete(id)
   }
 
   async list(signal?: AbortSignal): Promise<LaunchedSandbox[]> {
-    const { items } = await this.#request(Message.LIST, undefined, signal)
+    const { items } = await this.#repeatable(Message.LIST, undefined, signal)
     return items.map(parseSandbox)
   }
 
@@ -126,7 +126,7 @@ export class Launcher {
 
   /** Moves a tree of the data directory into `trash/` and deletes it from there. Nothing to do when absent. */
   async removeTree(path: string, signal?: AbortSignal): Promise<void> {
-    await this.#request(Message.REMOVE_TREE, fields().string(Tag.PATH, path).encode(), signal)
+    await this.#repeatable(Message.REMOVE_TREE, fields().string(Tag.PATH, path).encode(), signal)
   }
 
   /** See `LauncherPool.keepOnly`; of roots outside a pool, too. */
@@ -136,12 +136,12 @@ export class Launcher {
 
   /** Answered when no process of the sandbox runs. */
   async freeze(id: string, signal?: AbortSignal): Promise<void> {
-    await this.#request(Message.FREEZE, fields().string(Tag.ID, id).encode(), signal)
+    await this.#repeatable(Message.FREEZE, fields().string(Tag.ID, id).encode(), signal)
   }
 
   /** Nothing to do for one that is not frozen or not there. */
   async thaw(id: string, signal?: AbortSignal): Promise<void> {
-    await this.#request(Message.THAW, fields().string(Tag.ID, id).encode(), signal)
+    await this.#repeatable(Message.THAW, fields().string(Tag.ID, id).encode(), signal)
   }
 
   /**
@@ -164,7 +164,7 @@ export class Launcher {
 
   /** Nothing to do when absent. */
   async removeDump(dump: string, signal?: AbortSignal): Promise<void> {
-    await this.#request(Message.REMOVE_DUMP, fields().string(Tag.DUMP, dump).encode(), signal)
+    await this.#repeatable(Message.REMOVE_DUMP, fields().string(Tag.DUMP, dump).encode(), signal)
   }
 
   /** What this host can do, by trying. */
@@ -283,6 +283,18 @@ export class Launcher {
   async #request(type: number, payload: Uint8Array | undefined, signal?: AbortSignal): Promise<Answer> {
     const connection = await this.#connect(signal)
     return await connection.request(type, payload, signal)
+  }
+
+  /** For what may be done twice: once more, by the next launcher, when this one ended under it. */
+  async #repeatable(type: number, payload: Uint8Array | undefined, signal?: AbortSignal): Promise<Answer> {
+    const connection = await this.#connect(signal)
+    try {
+      return await connection.request(type, payload, signal)
+    } catch (error) {
+      if (!(error instanceof LauncherLost) || this.#closed) throw error
+      await connection.closed
+      return await this.#request(type, payload, signal)
+    }
   }
 
   #connect(signal?: AbortSignal): Promise<LauncherConnection> {

@@ -12,7 +12,7 @@ import { dumpOf } from './pausing/dump.ts'
 import { halt } from './pausing/halt.ts'
 import { presentLive } from './pausing/kept.ts'
 import { inTurn } from './pausing/turn.ts'
-import { forgetCheckpoints } from './saved/forget.ts'
+import { forgetBeneath, forgetCheckpoints } from './saved/forget.ts'
 
 /** Before the end of a sandbox that failed is tried a second time, while the caller waits, in ms. */
 const SECOND_TRY_MS = 50
@@ -138,6 +138,7 @@ async function end(context: Context, record: SandboxRecord, ending: Ending): Pro
     {
       state: transition(stopping, event),
       endedAt: Date.now(),
+      pause: null,
       trafficBefore,
       ...(ending.reason === 'create-failed' && FORGOTTEN_KEY),
     },
@@ -146,6 +147,7 @@ async function end(context: Context, record: SandboxRecord, ending: Ending): Pro
   context.paused.delete(record.id)
   context.idBases.delete(record.idBase)
   failpoint('delete:ended')
+  await forgetBeneath(context, record)
   context.log.info({ sandbox: record.id, reason: ending.reason }, 'sandbox ended')
   return ended
 }

@@ -54,18 +54,18 @@ export function fileUseCases(context: Context): FileUseCases {
     writeSigned: (...args) => writeSigned(context, ...args),
     listFiles: (...args) => listFiles(context, ...args),
     statFile: (id, { path, follow, user }) =>
-      quick(context, id, (files, signal) => files.stat(path, { ...asUser(context, user), follow }, signal)),
+      quick(context, id, (files, signal) => files.stat(path, { ...asUser(context, id, user), follow }, signal)),
     makeDirectory: (id, { path, mode, parents, user }) => {
-      const options = { ...asUser(context, user), ...(mode !== undefined && { mode }), parents }
+      const options = { ...asUser(context, id, user), ...(mode !== undefined && { mode }), parents }
       return quick(context, id, (files, signal) => files.mkdir(path, options, signal))
     },
     renameFile: (id, { path, target, user }) =>
-      quick(context, id, (files, signal) => files.rename(path, target, asUser(context, user), signal)),
+      quick(context, id, (files, signal) => files.rename(path, target, asUser(context, id, user), signal)),
     removeFile: (id, { path, recursive, user }, signal) =>
-      use(context, id, (files) => files.remove(path, { ...asUser(context, user), recursive }, signal)),
+      use(context, id, (files) => files.remove(path, { ...asUser(context, id, user), recursive }, signal)),
     changeMode: (id, { path, mode, user }) =>
-      quick(context, id, (files, signal) => files.chmod(path, mode, asUser(context, user), signal)),
+      quick(context, id, (files, signal) => files.chmod(path, mode, asUser(context, id, user), signal)),
     changeOwner: (id, { path, uid, gid, user }) =>
-      quick(context, id, (files, signal) => files.chown(path, uid, gid, asUser(context, user), signal)),
+      quick(context, id, (files, signal) => files.chown(path, uid, gid, asUser(context, id, user), signal)),
   }
 }

@@ -21,7 +21,12 @@ export async function run(
     )
   }
   try {
-    const running = await start(context, await findLive(context, created.record.id, 'exec'), input.execution, null)
+    const running = await start(
+      context,
+      await findLive(context, created.record.id, 'exec'),
+      input.execution,
+      null,
+    )
     signal.addEventListener('abort', end)
     running.ended.then(end, end).finally(() => signal.removeEventListener('abort', end))
     if (signal.aborted) end()

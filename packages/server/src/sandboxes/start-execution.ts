@@ -176,7 +176,7 @@ function abandon(running: RunningExecution, error: unknown): void {
 }
 
 function startRequest(context: Context, live: Live, record: ExecutionRecord): StartRequest {
-  const user = record.user ?? context.driver.defaultUser
+  const user = record.user ?? live.record.user ?? context.driver.defaultUser
   return {
     id: record.id,
     argv: record.argv,

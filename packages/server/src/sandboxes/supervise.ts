@@ -100,7 +100,7 @@ function deadlineOf(context: Context, live: Live, running: RunningExecution): De
   }
   const arm = (ms: number) => {
     clearTimeout(timer)
-    if (going) timer = setTimeout(expire, Math.min(ms, 2 ** 31 - 1)).unref().unref()
+    if (going) timer = setTimeout(expire, Math.min(ms, 2 ** 31 - 1)).unref()
   }
   return {
     go: () => {

@@ -9,9 +9,11 @@ import { TreeFailure } from '../../guest/guest.ts'
 import type { Context } from '../context.ts'
 import { through } from '../files/archives/streams.ts'
 import { savesOf, withNewSave } from '../saved/saves.ts'
-import { received } from './received.ts'
-import { Digests, DIGESTS, MANIFEST, Manifest, MAX_JSON_BYTES, ROOT } from './manifest.ts'
+import { DIGESTS, Digests, MANIFEST, MAX_JSON_BYTES, Manifest, ROOT } from './manifest.ts'
+import { isCompression } from './oci/image-error.ts'
 import { isMounted, isWrittenAtStart } from './own-files.ts'
+import { printable } from './printable.ts'
+import { received } from './received.ts'
 import { filesOf, withEmptyScratch } from './scratch.ts'
 import { TarError } from './tar/byte-reader.ts'
 import { readTar, type TarRead } from './tar/reader.ts'
@@ -96,19 +98,24 @@ function refusal(error: unknown): unknown {
   }
   if (error instanceof TarError)
     return new SandboxError('archive_invalid', { reason: error.message }, { cause: error })
-  const code = (error as { code?: unknown } | null)?.code
-  if (typeof code !== 'string' || !/^(ZSTD_|Z_|ERR_.*ZLIB|ERR_ZSTD)/.test(code)) return error
+  if (!isCompression((error as { code?: unknown } | null)?.code)) return error
   const reason = `it is damaged, or no zstd at all (${(error as Error).message})`
   return new SandboxError('archive_invalid', { reason }, { cause: error })
 }
 
-export function printable(bytes: string): string {
-  return Buffer.from(bytes.slice(0, 300), 'latin1').toString('utf8').replace(/\p{Cc}/gu, '?')
-}
-
 /** An archive on its way in: first `manifest`, then `files`. */
 function openArchive(data: Bytes) {
-  const tar = readTar(through(received(data), createZstdDecompress()), RULES)
+  const zstd = createZstdDecompress()
+  const input = received(data)
+  let taken = 0
+  // Left open when the frame has ended, to look behind it.
+  const counted = async function* () {
+    for (let next = await input.next(); !next.done; next = await input.next()) {
+      taken += next.value.length
+      yield next.value
+    }
+  }
+  const tar = readTar(through(counted(), zstd), RULES)
   let manifestDigest = ''
   async function* files(): AsyncGenerator<ExactEntry> {
     const seen = { hash: createHash('sha256'), entries: 0, bytes: 0 }
@@ -128,8 +135,11 @@ function openArchive(data: Bytes) {
     const { entries, bytes } = seen
     const found = { manifest: manifestDigest, rootfs: seen.hash.digest('hex'), entries, bytes }
     for (const key of ['manifest', 'rootfs', 'entries', 'bytes'] as const)
-      if (found[key] !== digests[key]) throw new TarError(`it was changed: its ${key} differ from its digests`)
+      if (found[key] !== digests[key])
+        throw new TarError(`it was changed: its ${key} differ from its digests`)
     if (!(await tar.next()).done) throw new TarError('there is something behind its digests')
+    for await (const piece of input) taken += piece.length
+    if (taken !== zstd.bytesWritten) throw new TarError('there is something behind its end')
   }
   return {
     async manifest(): Promise<Manifest> {
@@ -143,12 +153,16 @@ function openArchive(data: Bytes) {
       return manifest
     },
     files,
-    close: async () => void (await tar.return(undefined)),
+    async close() {
+      await tar.return(undefined)
+      await input.return(undefined)
+    },
   }
 }
 
 async function small(entry: TarRead): Promise<Buffer> {
-  if (entry.type !== 'file' || entry.size > MAX_JSON_BYTES) throw new TarError(`its ${entry.path} is too large`)
+  if (entry.type !== 'file' || entry.size > MAX_JSON_BYTES)
+    throw new TarError(`its ${entry.path} is too large`)
   const parts: Uint8Array[] = []
   for await (const part of entry.data) parts.push(part)
   return Buffer.concat(parts)
@@ -171,7 +185,8 @@ function parse<T>(schema: z.ZodType<T>, text: Buffer, name: string): T {
 function toEntry(entry: TarRead, hash: Hash): ExactEntry | null {
   const { type, mode, uid, gid, mtimeNs, xattrs } = entry
   const path = below(entry.path, type === 'directory')
-  if (isMounted(path) || isWrittenAtStart(path)) throw new TarError(`its entry "${printable(path)}" is not its own`)
+  if (isMounted(path) || isWrittenAtStart(path))
+    throw new TarError(`its entry "${printable(path)}" is not its own`)
   const meta = { path, mode, uid, gid, mtimeNs, xattrs }
   if (type === 'device') throw new TarError(`its entry "${printable(path)}" is a device`)
   if (type === 'file') return { ...meta, type, size: entry.size, data: hashed(entry.data, hash) }

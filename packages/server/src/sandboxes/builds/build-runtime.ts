@@ -8,6 +8,7 @@ import { savesOf } from '../saved/saves.ts'
 import { type Builder, withBuilder } from './builder.ts'
 import { installNpm, unpackPackage } from './npm-packages.ts'
 import { type Progress, share } from './shared.ts'
+import { verify, verifyTree } from './verify.ts'
 
 type NpmRecipe = Recipe & { npm: NonNullable<Recipe['npm']> }
 
@@ -112,7 +113,7 @@ async function baseOf(
   }
   const { proxy, caFile } = config.build
   const check = async (digest: string) => {
-    if (recipe.npm === undefined) await checkTree(context, entry, digest, progress)
+    if (recipe.npm === undefined) await verifyTree(context, entry, digest, progress)
   }
   const options = { imagesDir: config.imagesDir, progress, force, proxy, caFile, check }
   const { digest } = await buildTree({ folder, recipe }, options)
@@ -157,41 +158,6 @@ async function record(
     await store.layers.remove(digest)
     throw error
   }
-}
-
-async function checkTree(
-  context: Context,
-  entry: CatalogueEntry,
-  digest: string,
-  progress: Progress,
-): Promise<void> {
-  const { images } = context
-  try {
-    await verify(context, entry, await images.byDigest(entry.recipe.id, digest), progress)
-  } catch (error) {
-    const bad = (await images.stored()).find((one) => one.folder === entry.folder && one.digest === digest)
-    if (bad !== undefined) await images.remove(bad)
-    throw error
-  }
-}
-
-/** Runs what proves that an image has what it promises, without a network. @throws SandboxError `build_failed` */
-async function verify(
-  context: Context,
-  { recipe }: CatalogueEntry,
-  image: RuntimeImage,
-  progress: Progress,
-): Promise<void> {
-  if (recipe.verify.length === 0) return
-  const wanted = { what: `Runtime "${recipe.id}"`, image, layers: [], sources: [] }
-  const work = async (builder: Builder) => {
-    for (const argv of recipe.verify) {
-      const said = await builder.run(argv, { user: image.user.name })
-      const line = said.trim().split('\n')[0]?.slice(0, 80)
-      progress(`${argv.join(' ').slice(0, 80)}: ${line || 'ok'}`)
-    }
-  }
-  await withBuilder(context, wanted, work, () => progress('trying what it promises'))
 }
 
 /** Whether the storage still has what an image is made of: its pool may be another one. */

@@ -1,13 +1,22 @@
+import type { SandboxRecord } from '../../core/records.ts'
 import type { GuestFiles } from '../../guest/guest.ts'
 import { findLive } from '../awake.ts'
 import { ask } from '../connection.ts'
 import type { Context } from '../context.ts'
 import type { Live } from '../live.ts'
 
-/** Who does a file operation: the user that was asked for, or the driver's own. */
-export function asUser(context: Context, user: string | undefined): { user?: string } {
-  const name = user ?? context.driver.defaultUser
+/** Who does a file operation: the user that was asked for, the sandbox's, or the driver's own. */
+export function asUser(context: Context, id: string, user: string | undefined): { user?: string } {
+  const name = user ?? recordOf(context, id)?.user ?? context.driver.defaultUser
   return name === null ? {} : { user: name }
+}
+
+/** Without a wait: those that have not ended are all at hand. */
+function recordOf({ live, paused }: Context, idOrName: string): SandboxRecord | undefined {
+  const byId = live.get(idOrName)?.record ?? paused.get(idOrName)
+  if (byId !== undefined) return byId
+  const all = [...[...live.values()].map(({ record }) => record), ...paused.values()]
+  return all.find(({ name }) => name === idOrName)
 }
 
 /** A request of any length; it counts as activity while it lasts, and the heartbeat watches over it. */

@@ -18,7 +18,7 @@ export async function writeFiles(
 ): ReturnType<UseCases['writeFiles']> {
   try {
     const written = await use(context, id, (files) =>
-      files.writeTree(null, entriesOf(list), asUser(context, user), signal),
+      files.writeTree(null, entriesOf(list), asUser(context, id, user), signal),
     )
     return { files: written.entries, bytes: written.bytes, created: written.created }
   } catch (error) {
@@ -35,7 +35,12 @@ export async function writeInitialFiles(
 ): Promise<void> {
   const guest = await live.guest()
   try {
-    await guest.files.writeTree(null, entriesOf(files), asUser(context, undefined), signal)
+    await guest.files.writeTree(
+      null,
+      entriesOf(files),
+      asUser(context, live.id, live.record.user ?? undefined),
+      signal,
+    )
   } catch (error) {
     throw namingEntry(error)
   }

@@ -8,7 +8,7 @@ export function readFile(
   context: Context,
   ...[id, { path, offset, length, user }, signal]: Parameters<UseCases['readFile']>
 ): ReturnType<UseCases['readFile']> {
-  const options = { ...asUser(context, user), offset, ...(length !== undefined && { length }) }
+  const options = { ...asUser(context, id, user), offset, ...(length !== undefined && { length }) }
   return open(context, id, (files, either) => files.read(path, options, either), signal)
 }
 
@@ -16,7 +16,7 @@ export function writeFile(
   context: Context,
   ...[id, { path, mode, parents, user, sha256 }, data, signal]: Parameters<UseCases['writeFile']>
 ): ReturnType<UseCases['writeFile']> {
-  const options = { ...asUser(context, user), ...(mode !== undefined && { mode }), parents }
+  const options = { ...asUser(context, id, user), ...(mode !== undefined && { mode }), parents }
   const contents = sha256 === undefined ? data : hashed(data, (digest) => expect(path, sha256, digest))
   return use(context, id, (files) => files.write(path, contents, options, signal))
 }
@@ -26,7 +26,7 @@ export function checksumFile(
   ...[id, { path, user, algorithm }, signal]: Parameters<UseCases['checksumFile']>
 ): ReturnType<UseCases['checksumFile']> {
   return use(context, id, async (files) => {
-    const { data } = await files.read(path, asUser(context, user), signal)
+    const { data } = await files.read(path, asUser(context, id, user), signal)
     const hash = createHash(algorithm)
     let size = 0
     for await (const piece of data) {

@@ -15,7 +15,7 @@ export function listFiles(
   context: Context,
   ...[id, { path, user, depth }, signal]: Parameters<UseCases['listFiles']>
 ): Promise<Listing> {
-  const options = asUser(context, user)
+  const options = asUser(context, id, user)
   return use(context, id, async (files) => {
     if (depth > 1) return listTree(files, path, { ...options, depth }, signal)
     const entries = await files.list(path, options, signal)

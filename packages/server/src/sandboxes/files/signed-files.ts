@@ -23,7 +23,7 @@ export async function signFile(
     sandbox: record.id,
     operation,
     path,
-    user: asUser(context, user).user ?? null,
+    user: asUser(context, id, user).user ?? null,
     expiresAt,
   }
   return { token: signLink(context.signingKey, claims), expiresAt }

@@ -22,7 +22,7 @@ export function putUpload(
 ): Promise<Part> {
   const { path, offset, size, sha256, mode, parents, user } = query
   if (offset > size) throw invalid('offset', `is beyond the ${size} bytes of the file`)
-  const who = { ...asUser(context, user), resume: upload }
+  const who = { ...asUser(context, id, user), resume: upload }
   const options = { ...who, parents, ...(mode !== undefined && { mode }) }
   const part = atMost(data, size - offset, size)
   return use(context, id, async (files) => {
@@ -48,7 +48,7 @@ export function getUpload(
   context: Context,
   ...[id, upload, { path, user }]: Parameters<UseCases['getUpload']>
 ): Promise<number> {
-  const options = { ...asUser(context, user), resume: upload }
+  const options = { ...asUser(context, id, user), resume: upload }
   return quick(context, id, (files, signal) => files.received(path, options, signal))
 }
 
@@ -56,7 +56,7 @@ export function deleteUpload(
   context: Context,
   ...[id, upload, { path, user }]: Parameters<UseCases['deleteUpload']>
 ): Promise<void> {
-  const options = { ...asUser(context, user), resume: upload }
+  const options = { ...asUser(context, id, user), resume: upload }
   return quick(context, id, (files, signal) => files.remove(path, options, signal))
 }
 

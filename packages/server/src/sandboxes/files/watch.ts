@@ -4,7 +4,7 @@ import { findLive } from '../awake.ts'
 import { ask } from '../connection.ts'
 import type { Context } from '../context.ts'
 import type { Live } from '../live.ts'
-import { findLiving } from '../lookup.ts'
+import { endedError, findLiving } from '../lookup.ts'
 import type { UseCases } from '../use-cases.ts'
 import { asUser } from './access.ts'
 
@@ -18,7 +18,7 @@ export async function watchFiles(
   ...[id, { path, user, recursive }, signal]: Parameters<UseCases['watchFiles']>
 ): ReturnType<UseCases['watchFiles']> {
   const live = await findLive(context, id, 'file')
-  const options = { ...asUser(context, user), recursive }
+  const options = { ...asUser(context, id, user), recursive }
   const left = new AbortController()
   const either = signal === undefined ? left.signal : AbortSignal.any([signal, left.signal])
   const watch = () => ask(context, live, (guest) => guest.files.watch(path, options, either), either)
@@ -41,8 +41,9 @@ async function* changes(
       } catch (error) {
         if (left.signal.aborted || !SandboxError.is(error, 'agent_lost')) throw error
         // Looking on does not resume a sandbox: it ends with the pause.
-        const { state } = await findLiving(context, live.id)
-        if (state !== 'ready') throw error
+        const record = await findLiving(context, live.id)
+        if (record.state === 'stopping') throw endedError(record)
+        if (record.state !== 'ready') throw error
         watched = await again()
         yield OVERFLOW
       }

@@ -44,7 +44,7 @@ export function dumpNow(context: Context, id: string): Promise<void> {
     const trafficBefore = await countLast(context, live)
     const dumped = await memory
       .dump(id, dumpOf(id), true)
-      .catch((error) => stayInRam(context, id, pause, error))
+      .catch((error) => afterFailure(context, id, pause, error))
     if (dumped === null) return
     context.failpoint('dump:written')
     forget(context, id)
@@ -58,6 +58,19 @@ export function dumpNow(context: Context, id: string): Promise<void> {
     context.failpoint('dump:ended')
     context.log.info({ sandbox: id, bytes: dumped.bytes }, 'memory put on disk')
   })
+}
+
+/** Who was to answer may have died while its work was done to the end. */
+async function afterFailure(
+  context: Context,
+  id: string,
+  pause: PauseRecord,
+  error: unknown,
+): Promise<{ bytes: number | null } | null> {
+  const { driver } = context
+  const [found, dumps] = await Promise.all([driver.list(), driver.memory?.listDumps()])
+  const runs = found.some((one) => one.id === id && one.running)
+  return !runs && dumps?.includes(dumpOf(id)) ? { bytes: null } : stayInRam(context, id, pause, error)
 }
 
 async function stayInRam(context: Context, id: string, pause: PauseRecord, error: unknown): Promise<null> {

@@ -69,6 +69,9 @@ export function failed(id: string, depth: PauseDepth, cause: unknown, state: str
   return new SandboxError('pause_failed', { sandbox: id, depth, reason: reasonOf(cause), state }, { cause })
 }
 
+/** What went wrong in a step, without the words around it for another caller. */
 export function reasonOf(error: unknown): string {
+  if (SandboxError.is(error, 'create_failed')) return error.details.reason
+  if (SandboxError.is(error, 'internal')) return error.details.request
   return error instanceof Error ? error.message : String(error)
 }

@@ -12,7 +12,7 @@ import { nowOrLater } from '../eventually.ts'
 import type { Live } from '../live.ts'
 import { endedError, findSandbox, showSandbox } from '../lookup.ts'
 import { assertOwnStorage } from '../own-storage.ts'
-import { assertDepth } from '../pause-depth.ts'
+import { assertDepth, assertRoomBeneath } from '../pause-depth.ts'
 import type { UseCases } from '../use-cases.ts'
 import { deepen } from './deepen.ts'
 import { failed, finish, finishStopped, type PauseReason, reasonOf } from './finish-pause.ts'
@@ -56,6 +56,7 @@ export async function pauseNow(
         reason: 'it serves one command, and ends with it',
       })
     if (depth !== 'memory') assertOwnStorage(context, record, `a pause of depth "${depth}"`)
+    if (depth === 'workspace') await assertRoomBeneath(context, record)
     if (record.state === 'paused') return deepen(context, record, depth, reason)
     const live = context.live.get(id)
     if (live === undefined || record.state !== 'ready')

@@ -1,5 +1,5 @@
-import { BLOCK, applyRecords, padding, parseHeader, parseRecords, type TarHeader, typeOf } from './header.ts'
 import { ByteReader, TarError } from './byte-reader.ts'
+import { applyRecords, BLOCK, padding, parseHeader, parseRecords, type TarHeader, typeOf } from './header.ts'
 
 /** An entry as it is read. `data` must be read, or left alone, before the next one is asked for. */
 export interface TarRead extends TarHeader {
@@ -40,9 +40,16 @@ export async function* readTar(
   }
 }
 
-async function readHeader(bytes: ByteReader, strict: boolean): Promise<(TarHeader & { head: Buffer }) | null> {
+async function readHeader(
+  bytes: ByteReader,
+  strict: boolean,
+): Promise<(TarHeader & { head: Buffer }) | null> {
   const blocks: Buffer[] = []
-  const said = { records: new Map<string, string>(), path: null as string | null, link: null as string | null }
+  const said = {
+    records: new Map<string, string>(),
+    path: null as string | null,
+    link: null as string | null,
+  }
   let room = MAX_EXTENDED
   for (;;) {
     const block = await bytes.exactly(BLOCK)
@@ -63,7 +70,7 @@ async function readHeader(bytes: ByteReader, strict: boolean): Promise<(TarHeade
     if (room < 0) throw new TarError('an extended header is too long')
     const data = (await bytes.exactly(header.size)) ?? Buffer.alloc(0)
     await skipPadding(bytes, header.size, strict)
-    blocks.push(data)
+    blocks.push(data, padding(header.size))
     if (flag === 'x') said.records = parseRecords(data)
     else if (flag === 'L') said.path = cText(data)
     else if (flag === 'K') said.link = cText(data)
@@ -81,7 +88,8 @@ async function skipPadding(bytes: ByteReader, size: number, strict: boolean): Pr
   if (length === 0) return
   const filled = await bytes.exactly(length)
   if (filled === null) throw new TarError('it ends in the middle')
-  if (strict && filled.some((byte) => byte !== 0)) throw new TarError('there is something between its entries')
+  if (strict && filled.some((byte) => byte !== 0))
+    throw new TarError('there is something between its entries')
 }
 
 /** Behind the first block of zeros. */

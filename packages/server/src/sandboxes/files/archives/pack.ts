@@ -26,7 +26,7 @@ export async function downloadArchive(
   context: Context,
   ...[id, { path, user, format }, signal]: Parameters<UseCases['downloadArchive']>
 ): ReturnType<UseCases['downloadArchive']> {
-  const options = { ...asUser(context, user), content: true }
+  const options = { ...asUser(context, id, user), content: true }
   const leftOut: LeftOut = { count: 0 }
   const { data, tree } = await open(
     context,

@@ -29,7 +29,7 @@ export function uploadArchive(
   context: Context,
   ...[id, { path, user, format }, data, signal]: Parameters<UseCases['uploadArchive']>
 ): ReturnType<UseCases['uploadArchive']> {
-  const who = asUser(context, user)
+  const who = asUser(context, id, user)
   return use(context, id, async (files) => {
     const unpacking = new Unpacking(files, path, who, signal)
     const { guard } = unpacking
