@@ -53,6 +53,7 @@ missing_system() {
   command -v ip >/dev/null || [ -x /sbin/ip ] || echo iproute2
   command -v mmdebstrap >/dev/null || echo mmdebstrap
   command -v mkfs.btrfs >/dev/null || [ -x /sbin/mkfs.btrfs ] || echo btrfs-progs
+  command -v skopeo >/dev/null || echo skopeo
   [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || echo debian-archive-keyring
   [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
   missing_for_tests
@@ -68,6 +69,8 @@ missing_for_tests() {
   command -v curl >/dev/null || echo curl
   command -v openssl >/dev/null || echo openssl
   command -v ping >/dev/null || echo iputils-ping
+  command -v docker-registry >/dev/null || echo docker-registry
+  [ -x /bin/busybox ] || echo busybox-static
 }
 
 install_system() {

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/xattr.h>
@@ -102,4 +104,41 @@ int exact_apply(int fd, const struct entry_plan *entry, const struct exact_xattr
 
 int exact_own(int directory, const char *name, const struct entry_plan *entry) {
   return fchownat(directory, name, entry->uid, entry->gid, AT_SYMLINK_NOFOLLOW) ? errno : 0;
+}
+
+/* Makes room for a directory. 0 or errno. */
+static int clear_place(int parent, const char *last) {
+  struct stat old;
+  if (fstatat(parent, last, &old, AT_SYMLINK_NOFOLLOW)) return errno == ENOENT ? 0 : errno;
+  return S_ISDIR(old.st_mode) || !unlinkat(parent, last, 0) ? 0 : errno;
+}
+
+int exact_directory(int parent, const char *last, const struct entry_plan *entry, const struct exact_xattrs *kept,
+                    uint64_t *lost) {
+  int error = clear_place(parent, last);
+  if (!error && mkdirat(parent, last, S_IRWXU) && errno != EEXIST) error = errno;
+  if (error) return error;
+  int fd = open_in(parent, last, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, RESOLVE_NO_XDEV);
+  if (fd < 0) return errno;
+  error = exact_apply(fd, entry, kept, lost);
+  close(fd);
+  return error;
+}
+
+int exact_link(struct tree_base *base, const struct entry_plan *entry, char last[NAME_MAX + 1], const char *ending) {
+  char target[NAME_MAX + 1], temporary[NAME_MAX + 1];
+  int error = tree_base_enter(base, entry->target, target);
+  if (error) return error;
+  int from = fcntl(base->parent, F_DUPFD_CLOEXEC, 0);
+  if (from < 0) return errno;
+  error = tree_base_enter(base, entry->name, last);
+  if (!error) {
+    temporary_name(temporary, last, ending);
+    if (linkat(from, target, base->parent, temporary, 0)) error = errno;
+    if (!error && renameat(base->parent, temporary, base->parent, last)) error = errno;
+    /* Renaming one name of a file to another does nothing. */
+    unlinkat(base->parent, temporary, 0);
+  }
+  close(from);
+  return error;
 }

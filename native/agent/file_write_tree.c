@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -211,45 +210,11 @@ static int make_link(struct tree_writer *writer) {
   return 0;
 }
 
-/* A second name. Renaming one name of a file to another does nothing, so the temporary one may stay. */
-static int make_hard_link(struct tree_writer *writer) {
-  char target[NAME_MAX + 1];
-  int error = tree_base_enter(&writer->base, writer->entry.target, target);
-  int from = error ? -1 : fcntl(writer->base.parent, F_DUPFD_CLOEXEC, 0);
-  if (!error && from < 0) error = errno;
-  if (!error) error = tree_base_enter(&writer->base, writer->entry.name, writer->last);
-  temporary_name(writer->temporary, writer->last, writer->ending);
-  int parent = writer->base.parent;
-  if (!error && linkat(from, target, parent, writer->temporary, 0)) error = errno;
-  if (!error && renameat(parent, writer->temporary, parent, writer->last)) error = errno;
-  if (from >= 0) {
-    unlinkat(parent, writer->temporary, 0);
-    close(from);
-  }
-  writer->temporary[0] = 0;
-  return error;
-}
-
-/* Makes a directory, in the place of what is none, or takes the one that is there; its mode and time come at the end. */
-static int make_exact_directory(struct tree_writer *writer) {
-  int parent = writer->base.parent;
-  struct stat old;
-  bool exists = !fstatat(parent, writer->last, &old, AT_SYMLINK_NOFOLLOW);
-  if (exists && !S_ISDIR(old.st_mode)) {
-    if (unlinkat(parent, writer->last, 0)) return errno;
-    exists = false;
-  }
-  if (!exists && mkdirat(parent, writer->last, S_IRWXU)) return errno;
-  int fd = open_in(parent, writer->last, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, RESOLVE_NO_XDEV);
-  if (fd < 0) return errno;
-  tree_later_add(&writer->laters, &writer->entry, writer->entry.mode < 0 ? DIRECTORY_MODE : (mode_t)writer->entry.mode);
-  int error = exact_apply(fd, &writer->entry, &writer->xattrs, &writer->lost);
-  close(fd);
-  return error;
-}
-
 static int make_directory(struct tree_writer *writer) {
-  if (writer->exact) return make_exact_directory(writer);
+  if (writer->exact) {
+    tree_later_add(&writer->laters, &writer->entry, writer->entry.mode < 0 ? DIRECTORY_MODE : (mode_t)writer->entry.mode);
+    return exact_directory(writer->base.parent, writer->last, &writer->entry, &writer->xattrs, &writer->lost);
+  }
   bool made;
   mode_t mode = (writer->entry.mode < 0 ? DIRECTORY_MODE : (mode_t)writer->entry.mode) & MODE_BITS;
   struct tree_later *before = writer->laters.first;
@@ -264,15 +229,11 @@ static int make_entry(struct tree_writer *writer) {
   if (S_ISREG(writer->entry.type) && !*writer->entry.target) return take_data(writer, NULL, 0);
   int error = credentials_enter(&writer->user);
   if (error) return error;
-  if (*writer->entry.target) {
-    error = make_hard_link(writer);
-    credentials_leave();
-    writer->entries += !error;
-    return error;
-  }
-  error = tree_base_enter(&writer->base, writer->entry.name, writer->last);
-  if (!error && !S_ISDIR(writer->entry.type)) error = strcmp(writer->last, ".") ? make_link(writer) : EISDIR;
-  if (!error && S_ISDIR(writer->entry.type)) error = make_directory(writer);
+  bool linked = *writer->entry.target;
+  error = linked ? exact_link(&writer->base, &writer->entry, writer->last, writer->ending)
+                 : tree_base_enter(&writer->base, writer->entry.name, writer->last);
+  if (!error && !linked && !S_ISDIR(writer->entry.type)) error = strcmp(writer->last, ".") ? make_link(writer) : EISDIR;
+  if (!error && !linked && S_ISDIR(writer->entry.type)) error = make_directory(writer);
   credentials_leave();
   if (!error) writer->entries++;
   return error;

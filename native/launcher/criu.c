@@ -125,6 +125,7 @@ static const char *explain(const char *line) {
     const char *word;
     const char *meaning;
   } known[] = {{"Unseizable", "a process is traced by another, as by a debugger"},
+               {"Timeout reached", "a process cannot be stopped"},
                {"in-flight socket", "a connection over a unix socket has data and was not accepted yet"},
                {"mqueue", "it uses POSIX message queues"},
                {"ghost file", "a deleted file that is still open is larger than 64 MiB"},

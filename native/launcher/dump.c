@@ -114,6 +114,43 @@ static void look_at(pid_t pid, void *context) {
     fail(failure, EOPNOTSUPP, "dump", "a process is traced by another, as by a debugger (process %d)", pid);
 }
 
+/* Frozen, only a thread whose child has not yet become another program is in these states, the second of them for an
+   instant: nobody can attach to it. */
+static bool waits_for_child(const char *thread) {
+  char text[1024];
+  if (read_file_at(AT_FDCWD, thread, text, sizeof text) <= 0) return false;
+  const char *name_end = strrchr(text, ')');
+  return name_end && name_end[1] == ' ' && (name_end[2] == 'D' || name_end[2] == 'R');
+}
+
+static void look_for_starting(pid_t pid, void *context) {
+  bool *starting = context;
+  char path[300];
+  snprintf(path, sizeof path, "/proc/%d/task", pid);
+  DIR *threads = opendir(path);
+  for (struct dirent *entry; threads && !*starting && (entry = readdir(threads));) {
+    if (entry->d_name[0] == '.') continue;
+    snprintf(path, sizeof path, "/proc/%d/task/%.20s/stat", pid, entry->d_name);
+    *starting = waits_for_child(path);
+  }
+  if (threads) closedir(threads);
+}
+
+/* Freezes at a moment when no program is just being started. Leaves it frozen whatever happens. */
+static bool freeze_between(const struct host *host, const char *id, struct failure *failure) {
+  enum { ATTEMPTS = 60, LEAST_USEC = 500, MOST_USEC = 40000 };
+  for (unsigned pause = LEAST_USEC, i = 0; i < ATTEMPTS; i++) {
+    bool starting = false;
+    if (!freezer_freeze(&host->cgroups, id, failure)) return false;
+    cgroups_each(&host->cgroups, id, look_for_starting, &starting);
+    if (!starting) return true;
+    if (!freezer_thaw(&host->cgroups, id, failure)) return false;
+    usleep(pause);
+    if (pause < MOST_USEC) pause *= 2;
+  }
+  return freezer_freeze(&host->cgroups, id, failure) && fail(failure, EAGAIN, "dump", "it starts programs all the time");
+}
+
 static bool write_note(int images, const char *name, const char *text, struct failure *failure) {
   cleanup_fd int fd = openat(images, name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
   return (fd >= 0 && write_all(fd, text, strlen(text))) || broken(failure, name);
@@ -218,7 +255,7 @@ static bool prepare(const struct host *host, const char *id, pid_t pid, int init
   /* For the one signal that the agent has to take. */
   bool given = freezer_thaw(&host->cgroups, id, failure) && agent_socket_give_up(init, failure);
   struct failure frozen = {0};
-  if (!freezer_freeze(&host->cgroups, id, &frozen)) return fail(failure, frozen.error, frozen.step, "%s", frozen.text);
+  if (!freeze_between(host, id, &frozen)) return fail(failure, frozen.error, frozen.step, "%s", frozen.text);
   return given && note_addresses(host, pid, init, images, failure) && copy_agent(pid, images, failure);
 }
 

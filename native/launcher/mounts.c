@@ -202,7 +202,14 @@ static bool put_aside(int dir, const char *name) {
   return renameat2(dir, name, dir, aside, RENAME_NOREPLACE) == 0;
 }
 
+/* One that is as it should be is left alone: processes that come from a dump may hold it open. */
+static bool has_content(int dir, const char *name, const char *content) {
+  char found[512];
+  return read_file_at(dir, name, found, sizeof found) >= 0 && strcmp(found, content) == 0;
+}
+
 static bool replace_file(int dir, const char *name, const char *content) {
+  if (has_content(dir, name, content)) return true;
   if (unlinkat(dir, name, 0) < 0 && errno != ENOENT && !(errno == EISDIR && put_aside(dir, name))) return false;
   cleanup_fd int fd = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
   return fd >= 0 && write_all(fd, content, strlen(content));

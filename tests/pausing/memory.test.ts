@@ -189,7 +189,7 @@ describe.skipIf(cannotRun !== null)('memory on disk', () => {
   test('five copies go on, each as somebody else, with what they held', async () => {
     await using box = await Sandbox.create({ client })
     await box.files.write('/tmp/kept.py', PROGRAM)
-    const program = await box.start(['sh', '-c', 'python3 /tmp/kept.py 10 > /tmp/said'])
+    const program = await box.start(['sh', '-c', 'python3 /tmp/kept.py 10 >> /tmp/said'])
     await box.sh('until [ -s /tmp/said ]; do sleep 0.05; done')
     const forks = await box.fork({ count: 5, memory: true })
     try {

@@ -6,7 +6,7 @@ import { type ServerOptions, TestServer } from '../fixture.ts'
 export const cannotSave = cannotRun
 
 /** A server with a storage pool of its own. */
-export function startSaving(options: ServerOptions = {}): Promise<TestServer> {
+export function startSaving(options: ServerOptions & { started?: boolean } = {}): Promise<TestServer> {
   return TestServer.start({
     ...options,
     env: { CAISSON_STORAGE: 'btrfs', CAISSON_POOL_SIZE: '1Gi', ...options.env },

@@ -15,7 +15,8 @@ const at = (step: string) => FAILPOINTS.filter((name) => name.startsWith(`${step
 
 test('every place where a server can be made to die is in some test', async () => {
   let sources = ''
-  for await (const path of glob('**/*.test.ts', { cwd: tests })) sources += readFileSync(join(tests, path), 'utf8')
+  for await (const path of glob('**/*.test.ts', { cwd: tests }))
+    sources += readFileSync(join(tests, path), 'utf8')
   const isWalked = (name: Failpoint) => {
     const step = name.split(':')[0]
     return [`'${name}'`, `at('${step}'`, `startsWith('${step}:')`].some((use) => sources.includes(use))
@@ -57,48 +58,59 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
     expect((await client.call('getDiskUsage')).saved.count).toBe(0)
   })
 
-  test.for(at('delete'))('%s finishes the deletion of one whose memory is on disk', async (failpoint, { skip }) => {
-    const { memoryPause } = await client.call('getServer')
-    skip(memoryPause !== 'disk', 'this server cannot put memory on disk; "caisson doctor" says why')
-    const box = (await Sandbox.create({ client })).keep()
-    await box.start(['sleep', '1000'])
-    await box.pause({ depth: 'memory' })
-    await until('its memory is on disk', async () => (await box.refresh()).info.pause?.memory === 'disk')
-    await crash(server, failpoint, (signal) => client.call('deleteSandbox', { id: box.id }, { signal }))
-    expect((await box.refresh()).info).toMatchObject({ status: 'terminated', pause: null })
-    await nothingIsOrphaned(server, client)
-  })
+  test.for(at('delete'))(
+    '%s finishes the deletion of one whose memory is on disk',
+    async (failpoint, { skip }) => {
+      const { memoryPause } = await client.call('getServer')
+      skip(memoryPause !== 'disk', 'this server cannot put memory on disk; "caisson doctor" says why')
+      const box = (await Sandbox.create({ client })).keep()
+      await box.start(['sleep', '1000'])
+      await box.pause({ depth: 'memory' })
+      await until('its memory is on disk', async () => (await box.refresh()).info.pause?.memory === 'disk')
+      await crash(server, failpoint, (signal) => client.call('deleteSandbox', { id: box.id }, { signal }))
+      expect((await box.refresh()).info).toMatchObject({ status: 'terminated', pause: null })
+      await nothingIsOrphaned(server, client)
+    },
+  )
 
-  test.each(at('delete'))('%s finishes the deletion of a session that was never started', async (failpoint) => {
-    const session = await client.call('createSession', { name: 'doomed' })
-    await crash(server, failpoint, (signal) => client.call('deleteSession', { session: session.id }, { signal }))
-    expect((await client.call('getSession', { session: session.id })).status).toBe('deleted')
-    expect((await client.call('getSandbox', { id: session.sandboxId })).status).toBe('terminated')
-    await nothingIsOrphaned(server, client)
-    const again = await client.call('createSession', { name: 'doomed' })
-    await client.call('deleteSession', { session: again.id })
-  })
+  test.each(at('delete'))(
+    '%s finishes the deletion of a session that was never started',
+    async (failpoint) => {
+      const session = await client.call('createSession', { name: 'doomed' })
+      await crash(server, failpoint, (signal) =>
+        client.call('deleteSession', { session: session.id }, { signal }),
+      )
+      expect((await client.call('getSession', { session: session.id })).status).toBe('deleted')
+      expect((await client.call('getSandbox', { id: session.sandboxId })).status).toBe('terminated')
+      await nothingIsOrphaned(server, client)
+      const again = await client.call('createSession', { name: 'doomed' })
+      await client.call('deleteSession', { session: again.id })
+    },
+  )
 
-  test.each(at('snapshot'))('%s keeps what was made of a snapshot, and what it lies on', async (failpoint) => {
-    await using box = await Sandbox.create({ client })
-    await text(box, 'echo base > ~/base')
-    await client.call('createSnapshot', { id: box.id, name: 'base' })
-    await using made = await Sandbox.create({ client, snapshot: 'base' })
-    // From here on the snapshot's save lies beneath it as a layer.
-    await made.pause({ depth: 'workspace' })
-    await client.call('createSnapshot', { id: made.id, name: 'above' })
-    const work =
-      failpoint === 'snapshot:deleted'
-        ? (signal: AbortSignal) => client.call('deleteSnapshot', { snapshot: 'base' }, { signal })
-        : (signal: AbortSignal) => client.call('createSnapshot', { id: made.id, name: 'more' }, { signal })
-    await crash(server, failpoint, work)
-    await nothingIsOrphaned(server, client)
-    expect(await text(made, 'cat ~/base')).toBe('base')
-    await using other = await Sandbox.create({ client, snapshot: 'above' })
-    expect(await text(other, 'cat ~/base')).toBe('base')
-    for (const { id } of (await client.call('listSnapshots')).snapshots)
-      await client.call('deleteSnapshot', { snapshot: id })
-  })
+  test.each(at('snapshot'))(
+    '%s keeps what was made of a snapshot, and what it lies on',
+    async (failpoint) => {
+      await using box = await Sandbox.create({ client })
+      await text(box, 'echo base > ~/base')
+      await client.call('createSnapshot', { id: box.id, name: 'base' })
+      await using made = await Sandbox.create({ client, snapshot: 'base' })
+      // From here on the snapshot's save lies beneath it as a layer.
+      await made.pause({ depth: 'workspace' })
+      await client.call('createSnapshot', { id: made.id, name: 'above' })
+      const work =
+        failpoint === 'snapshot:deleted'
+          ? (signal: AbortSignal) => client.call('deleteSnapshot', { snapshot: 'base' }, { signal })
+          : (signal: AbortSignal) => client.call('createSnapshot', { id: made.id, name: 'more' }, { signal })
+      await crash(server, failpoint, work)
+      await nothingIsOrphaned(server, client)
+      expect(await text(made, 'cat ~/base')).toBe('base')
+      await using other = await Sandbox.create({ client, snapshot: 'above' })
+      expect(await text(other, 'cat ~/base')).toBe('base')
+      for (const { id } of (await client.call('listSnapshots')).snapshots)
+        await client.call('deleteSnapshot', { snapshot: id })
+    },
+  )
 
   test('gc:removed goes on with the collection at its next start', async () => {
     await using box = await Sandbox.create({ client })
@@ -106,7 +118,8 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
     await box.checkpoints.create('kept')
     await server.kill9()
     // Output that no execution has, as a server leaves it that dies while it forgets.
-    for (const name of ['a', 'b', 'c']) writeFileSync(join(server.dataDir, 'executions', `exe_${name}.out`), 'x')
+    for (const name of ['a', 'b', 'c'])
+      writeFileSync(join(server.dataDir, 'executions', `exe_${name}.out`), 'x')
     // It collects when it starts, be it before it is ready or after.
     await server.up({ failpoint: 'gc:removed' }).catch(() => {})
     await server.died()
@@ -137,18 +150,21 @@ describe.skipIf(cannotBuild)('a server that dies while packages are installed, a
     await registry?.[Symbol.asyncDispose]()
   })
 
-  test.each(at('layer'))('%s leaves no builder and no half layer, and a repeat succeeds', async (failpoint) => {
-    const packages = [failpoint.replace(':', '-')]
-    const create = (signal?: AbortSignal) =>
-      client.call('createSandbox', { runtime: 'npm', packages }, { idempotencyKey: failpoint, signal })
-    await crash(server, failpoint, create)
-    await nothingIsOrphaned(server, client)
-    expect(await builders(server)).toBe(0)
-    const box = await Sandbox.connect((await create()).id, { client })
-    expect(await text(box, 'cat /usr/local/share/npm/it')).toBe('installed')
-    await box.delete()
-    await nothingIsOrphaned(server, client)
-  })
+  test.each(at('layer'))(
+    '%s leaves no builder and no half layer, and a repeat succeeds',
+    async (failpoint) => {
+      const packages = [failpoint.replace(':', '-')]
+      const create = (signal?: AbortSignal) =>
+        client.call('createSandbox', { runtime: 'npm', packages }, { idempotencyKey: failpoint, signal })
+      await crash(server, failpoint, create)
+      await nothingIsOrphaned(server, client)
+      expect(await builders(server)).toBe(0)
+      const box = await Sandbox.connect((await create()).id, { client })
+      expect(await text(box, 'cat /usr/local/share/npm/it')).toBe('installed')
+      await box.delete()
+      await nothingIsOrphaned(server, client)
+    },
+  )
 
   test.each(at('layer'))('%s of a runtime leaves nothing half, and a repeat succeeds', async (failpoint) => {
     const name = failpoint.replace(':', '-')

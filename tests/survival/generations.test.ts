@@ -55,7 +55,10 @@ describe.skipIf(cannotSave !== null)('saved files', () => {
       try {
         await box.pause({ depth: 'workspace' })
       } catch (error) {
-        expect(error).toMatchObject({ code: 'not_supported', details: { reason: expect.stringContaining('filesystem') } })
+        expect(error).toMatchObject({
+          code: 'not_supported',
+          details: { reason: expect.stringContaining('filesystem') },
+        })
         refused += 1
         // Nothing was ended for it.
         expect((await box.refresh()).info.status).toBe('idle')

@@ -10,7 +10,8 @@ import { nothingIsOrphaned } from './world.ts'
 
 /** What of the host a walk out of a sandbox would hit first. */
 const HOST_FILES = ['/etc/passwd', '/etc/hostname', '/etc/shadow']
-const hostState = () => HOST_FILES.map((path) => createHash('sha256').update(readFileSync(path)).digest('hex'))
+const hostState = () =>
+  HOST_FILES.map((path) => createHash('sha256').update(readFileSync(path)).digest('hex'))
 
 /** Makes a chain of directories that no path can name, and a name as long as a name can be, in the directory of argv 1. */
 const ABYSS = `
@@ -84,11 +85,17 @@ describe.skipIf(cannotSave !== null)('a hostile guest', () => {
   test.each([
     ['the workspace, to /etc', 'rm -rf ~/workspace; ln -s /etc ~/workspace'],
     ['the workspace, upwards', 'rm -rf ~/workspace; ln -s ../../../../../.. ~/workspace'],
-    ['the home, to /etc', 'sudo mv /home/agent /home/gone; sudo ln -s /etc /home/agent; sudo mkdir /etc/workspace'],
+    [
+      'the home, to /etc',
+      'sudo mv /home/agent /home/gone; sudo ln -s /etc /home/agent; sudo mkdir /etc/workspace',
+    ],
     ['/home, to the root', 'sudo mkdir -p /agent/workspace; sudo mv /home /gone; sudo ln -s / /home'],
     ['the workspace, a file', 'rm -rf ~/workspace; echo x > ~/workspace'],
     ['the workspace, a pipe', 'rm -rf ~/workspace; mkfifo ~/workspace'],
-    ['the workspace, which nobody may enter', 'mkdir -p ~/workspace/in; chmod 000 ~/workspace/in ~/workspace'],
+    [
+      'the workspace, which nobody may enter',
+      'mkdir -p ~/workspace/in; chmod 000 ~/workspace/in ~/workspace',
+    ],
   ])('that makes a trap of %s, hits itself alone when it is paused to the workspace', async (_, script) => {
     await using neighbour = await Sandbox.create({ client })
     await text(neighbour, 'mkdir ~/workspace; echo mine > ~/workspace/mine')
@@ -257,7 +264,10 @@ print('traced', flush=True)
 time.sleep(1000)`,
     ])
     await box.start(['sh', '-c', 'mkfifo /tmp/pipe; cat < /tmp/pipe'])
-    await until('it is traced', async () => (await client.call('getExecution', { execution: traced.id })).outputBytes > 0)
+    await until(
+      'it is traced',
+      async () => (await client.call('getExecution', { execution: traced.id })).outputBytes > 0,
+    )
     for (let round = 0; round < 3; round++) {
       await box.checkpoints.create()
       await box.pause({ depth: 'memory' })
@@ -274,7 +284,8 @@ time.sleep(1000)`,
     await using box = await Sandbox.create({ client })
     await box.start(['python3', '-c', WRITER])
     await text(box, 'until [ -s ~/counter ]; do sleep 0.01; done')
-    for (let copy = 0; copy < 50; copy++) await client.call('createSnapshot', { id: box.id, name: `c${copy}` })
+    for (let copy = 0; copy < 50; copy++)
+      await client.call('createSnapshot', { id: box.id, name: `c${copy}` })
     await box.delete()
     let last = 0
     for (let copy = 0; copy < 50; copy++) {

@@ -25,7 +25,13 @@ describe.skipIf(cannotSave !== null)('after a restart of the host', () => {
   beforeAll(async () => {
     server = await startSaving({ env: { CAISSON_DUMP_AFTER: 'off' } })
     client = server.client()
-    ;[runs, frozen, files, workspace, checkpointed] = await Promise.all([make(), make(), make(), make(), make()])
+    ;[runs, frozen, files, workspace, checkpointed] = await Promise.all([
+      make(),
+      make(),
+      make(),
+      make(),
+      make(),
+    ])
     for (const box of [runs, frozen, files, checkpointed]) digests.set(box.id, await plant(box))
     await client.call('createSnapshot', { id: runs.id, name: 'planted' })
     ;[forked] = (await files.fork()).map((fork) => fork.keep()) as [Sandbox]

@@ -4,6 +4,7 @@ import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { SandboxError } from '@caisson/protocol/errors'
 import { z } from 'zod'
 import { addressList } from './address-list.ts'
+import { parseDuration } from './core/duration.ts'
 import { FAILPOINTS } from './failpoint.ts'
 
 const root = resolve(import.meta.dirname, '../../..')
@@ -18,6 +19,15 @@ function areAddresses(entries: string[], context: z.RefinementCtx): void {
 }
 
 /** Everything that can be set. This is the only file that reads the environment. */
+/** Refused here: where it is used first, nobody could be told. */
+const Duration = z.union([z.string(), z.int()]).superRefine((value, context) => {
+  try {
+    parseDuration(value, 'it')
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message })
+  }
+})
+
 const Config = z.strictObject({
   /** All data: database, images, sandboxes, sockets. */
   dataDir: z.string(),
@@ -55,12 +65,12 @@ const Config = z.strictObject({
   storage: z.enum(['auto', 'btrfs', 'overlay', 'copy', 'memory']),
   /** What the storage pool may grow to; `null`: 80 % of what is free where it lies when it is made. Nothing to do with a data directory on btrfs. */
   poolSize: z.string().nullable(),
-  /** A sandbox that is paused with its memory is put on disk after so long, where the host can; 0: at once; null: never. */
-  dumpAfter: z.union([z.string(), z.int()]).nullable(),
+  /** A sandbox that is paused with its memory is put on disk after so long, where the host can; 0: at once; null, or "off" in the environment: never. */
+  dumpAfter: Duration.nullable(),
   /** The session’s sandbox is paused so long after each start. */
-  sessionPause: z.union([z.string(), z.int()]),
+  sessionPause: Duration,
   /** Installed packages that no sandbox has asked for are kept so long. */
-  layerRetention: z.union([z.string(), z.int()]),
+  layerRetention: Duration,
   build: z.strictObject({
     /** HTTP proxy that every build uses, `http://host:port`; null: none. */
     proxy: z.url({ protocol: /^https?$/ }).nullable(),
@@ -85,7 +95,7 @@ const Config = z.strictObject({
     /** Where the storage enforces it. */
     disk: z.string(),
     pids: z.int(),
-    idleTimeout: z.union([z.string(), z.int()]),
+    idleTimeout: Duration,
   }),
   maxSandboxes: z.int().min(1),
   maxExecutionsPerSandbox: z.int().min(1),
@@ -125,6 +135,7 @@ export function loadConfig(flags: Partial<Config> = {}, environment: Environment
     merged.storage = 'copy'
   if (String(merged.sshListen) === 'off') merged.sshListen = null
   if (String(merged.listen) === 'off') merged.listen = null
+  if (String(merged.dumpAfter) === 'off') merged.dumpAfter = null
   if (merged.driver === 'memory') merged.storage = 'memory'
   merged.crun = findProgram(String(merged.crun), environment.PATH ?? '')
   if (typeof merged.criu === 'string') merged.criu = findProgram(merged.criu, environment.PATH ?? '')

@@ -56,7 +56,9 @@ test('a storage that is chosen without a pool lacks what a pool gives, and that 
     for (const storage of ['overlay', 'copy'] as const)
       expect(check([able('pool'), able('btrfs'), able('disk-limits')], storage)).toMatchObject({
         state: 'degraded',
-        detail: expect.stringMatching(`the storage is set to "${storage}": no snapshots, checkpoints and forks`),
+        detail: expect.stringMatching(
+          `the storage is set to "${storage}": no snapshots, checkpoints and forks`,
+        ),
         fix: expect.stringContaining('"btrfs"'),
       })
 })

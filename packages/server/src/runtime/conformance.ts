@@ -10,6 +10,7 @@ import { ManagedDriver } from './managed.ts'
 import { MEMORY_TESTS, memoryTests, type Skip } from './memory-conformance.ts'
 import { NETWORK_TESTS, type NetworkBench, networkTests, type Reachable } from './network-conformance.ts'
 
+export { NO_MEMORY } from './memory-conformance.ts'
 export { NO_NETWORK } from './network-conformance.ts'
 
 /** The surroundings of one test: a data directory of its own and what drivers share over a restart of the server. */

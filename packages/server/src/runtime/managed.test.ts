@@ -175,7 +175,7 @@ function handWith(parts: Partial<MemoryHand>): MemoryHand {
     noDumps: null,
     freeze: async () => {},
     thaw: async () => {},
-    dump: async () => ({ bytes: 1 }),
+    dump: async () => ({ bytes: 1, saved: false }),
     removeDump: async () => {},
     listDumps: async () => [],
     ...parts,
@@ -197,7 +197,7 @@ test('freezing, dumping, thawing and stopping of one sandbox never overlap', asy
     steps.push(`${name} begins`)
     await new Promise(setImmediate)
     steps.push(`${name} ends`)
-    return { bytes: 0 }
+    return { bytes: 0, saved: false }
   }
   const memory = handWith({
     freeze: async () => void (await step('freeze')()),
@@ -219,7 +219,7 @@ test('a freeze that comes too late is thawed, and a late dump that ended nothing
     freeze: () => late.promise,
     dump: async () => {
       await late.promise
-      return { bytes: 1 }
+      return { bytes: 1, saved: false }
     },
     thaw: async (id) => void undone.push(`thaw ${id}`),
     removeDump: async (dump) => void undone.push(`remove ${dump}`),

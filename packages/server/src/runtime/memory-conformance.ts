@@ -15,6 +15,11 @@ export const MEMORY_TESTS = [
 ] as const
 export type MemoryTest = (typeof MEMORY_TESTS)[number]
 
+/** Reasons for a driver that has no `memory`. */
+export const NO_MEMORY = Object.fromEntries(
+  MEMORY_TESTS.map((title) => [title, 'it cannot stop processes without ending them']),
+) as Record<MemoryTest, string>
+
 /** What the tests need of a bench. */
 export interface MemoryBench {
   readonly driver: Driver

@@ -5,6 +5,7 @@ import { LIVE_STATES } from '../core/lifecycle.ts'
 import type { ExecutionRecord, SandboxRecord } from '../core/records.ts'
 import type { Guest } from '../guest/guest.ts'
 import type { Found } from '../runtime/driver.ts'
+import { removeCutImports } from './archives/oci/receive.ts'
 import { connectLive, followHeld, giveUp, keepConnected } from './connection.ts'
 import type { Context } from './context.ts'
 import { endSandbox, whyLost } from './end-sandbox.ts'
@@ -39,6 +40,7 @@ export async function reconcile(context: Context): Promise<void> {
   await eachOf([...orphans], (id) => removeOrphan(context, id))
   // What the kernel has of rules is in force all the time; names need this server.
   await tend(context).catch((err) => context.log.error({ err }, 'networks could not be restored'))
+  await removeCutImports(context)
   context.reschedule()
 }
 

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'vitest'
-import { driverSuite, NO_NETWORK, type World } from '../conformance.ts'
+import { driverSuite, NO_MEMORY, NO_NETWORK, type World } from '../conformance.ts'
 import { LocalDriver } from './index.ts'
 import { findMarked } from './processes.ts'
 
@@ -42,6 +42,7 @@ if (existsSync(agent))
   driverSuite('local', openWorld, {
     'memory is limited and the kill is counted': 'it enforces no limits',
     'processes are limited': 'it enforces no limits',
+    ...NO_MEMORY,
     ...NO_NETWORK,
   })
 else test.skip('local driver (native/build/agent is not built)')

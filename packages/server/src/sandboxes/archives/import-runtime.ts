@@ -12,7 +12,7 @@ import type { UseCases } from '../use-cases.ts'
 import { applyLayers, type Lost } from './oci/apply.ts'
 import { assertReference, fetchImage } from './oci/fetch.ts'
 import { type OciImage, readImage } from './oci/image.ts'
-import { imageRefusal } from './oci/image-error.ts'
+import { ImageError, imageRefusal } from './oci/image-error.ts'
 import { importDirectory, receiveArchive } from './oci/receive.ts'
 import { archiveStore, directoryStore, type ImageStore } from './oci/store.ts'
 import { createScratch, endScratch, filesOf, withEmptyScratch } from './scratch.ts'
@@ -143,7 +143,7 @@ async function record(
   }
 }
 
-/** @throws SandboxError `create_failed` */
+/** @throws ImageError when no sandbox starts from it */
 async function tryOut(
   context: Context,
   image: RuntimeImage,
@@ -152,7 +152,13 @@ async function tryOut(
 ): Promise<void> {
   progress('starting a sandbox from it')
   const made = { image, layers: [], from: null }
-  await endScratch(context, await createScratch(context, `trial of runtime ${image.runtime}`, made, signal))
+  const live = await createScratch(context, `trial of runtime ${image.runtime}`, made, signal).catch(
+    (error) => {
+      if (!SandboxError.is(error, 'create_failed')) throw error
+      throw new ImageError(`no sandbox can be started from it: ${error.message}`, { cause: error })
+    },
+  )
+  await endScratch(context, live)
 }
 
 function describe({ id, reference }: Asked, notes: string | null) {

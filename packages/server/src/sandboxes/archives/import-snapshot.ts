@@ -1,5 +1,4 @@
 import { createHash, type Hash } from 'node:crypto'
-import { createZstdDecompress } from 'node:zlib'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { z } from 'zod'
 import { newId } from '../../core/ids.ts'
@@ -7,16 +6,16 @@ import type { SnapshotRecord } from '../../core/records.ts'
 import type { ExactEntry } from '../../guest/exact-tree.ts'
 import { TreeFailure } from '../../guest/guest.ts'
 import type { Context } from '../context.ts'
-import { through } from '../files/archives/streams.ts'
 import { savesOf, withNewSave } from '../saved/saves.ts'
 import { DIGESTS, Digests, MANIFEST, MAX_JSON_BYTES, Manifest, ROOT } from './manifest.ts'
 import { isCompression } from './oci/image-error.ts'
 import { isMounted, isWrittenAtStart } from './own-files.ts'
-import { printable } from './printable.ts'
+import { plain, printable } from './printable.ts'
 import { received } from './received.ts'
 import { filesOf, withEmptyScratch } from './scratch.ts'
 import { TarError } from './tar/byte-reader.ts'
 import { readTar, type TarRead } from './tar/reader.ts'
+import { unzstd } from './unzstd.ts'
 
 type Bytes = AsyncIterable<Uint8Array>
 
@@ -58,7 +57,7 @@ export async function importSnapshot(
   } catch (error) {
     throw refusal(error)
   } finally {
-    await archive.close()
+    archive.close()
   }
 }
 
@@ -93,7 +92,7 @@ function newSnapshot(
 function refusal(error: unknown): unknown {
   if (error instanceof SandboxError) {
     if (!(error.cause instanceof TreeFailure)) return error
-    const reason = `its entry "${printable(error.cause.entry)}" cannot be written: ${error.message}`
+    const reason = `its entry "${plain(error.cause.entry)}" cannot be written: ${error.message}`
     return new SandboxError('archive_invalid', { reason }, { cause: error })
   }
   if (error instanceof TarError)
@@ -105,17 +104,7 @@ function refusal(error: unknown): unknown {
 
 /** An archive on its way in: first `manifest`, then `files`. */
 function openArchive(data: Bytes) {
-  const zstd = createZstdDecompress()
-  const input = received(data)
-  let taken = 0
-  // Left open when the frame has ended, to look behind it.
-  const counted = async function* () {
-    for (let next = await input.next(); !next.done; next = await input.next()) {
-      taken += next.value.length
-      yield next.value
-    }
-  }
-  const tar = readTar(through(counted(), zstd), RULES)
+  const tar = readTar(unzstd(received(data)), RULES)
   let manifestDigest = ''
   async function* files(): AsyncGenerator<ExactEntry> {
     const seen = { hash: createHash('sha256'), entries: 0, bytes: 0 }
@@ -138,8 +127,6 @@ function openArchive(data: Bytes) {
       if (found[key] !== digests[key])
         throw new TarError(`it was changed: its ${key} differ from its digests`)
     if (!(await tar.next()).done) throw new TarError('there is something behind its digests')
-    for await (const piece of input) taken += piece.length
-    if (taken !== zstd.bytesWritten) throw new TarError('there is something behind its end')
   }
   return {
     async manifest(): Promise<Manifest> {
@@ -149,13 +136,13 @@ function openArchive(data: Bytes) {
       manifestDigest = createHash('sha256').update(text).digest('hex')
       const manifest = parse(Manifest, text, MANIFEST)
       if (manifest.arch !== process.arch)
-        throw new TarError(`it was made on ${printable(manifest.arch)}, and this machine is ${process.arch}`)
+        throw new TarError(`it was made on ${plain(manifest.arch)}, and this machine is ${process.arch}`)
       return manifest
     },
     files,
-    async close() {
-      await tar.return(undefined)
-      await input.return(undefined)
+    /** Not waited for: it may be in the middle of waiting for what its sender does not send. */
+    close() {
+      tar.return(undefined).catch(() => {})
     },
   }
 }

@@ -1,6 +1,12 @@
-/** Text of an archive for a message: a character for each byte, shortened, without what would play with a terminal. */
+const MAX = 300
+
+/** Text of an archive, which has a character for each byte, for a message. */
 export function printable(bytes: string): string {
-  const text = /^[\0-\xff]*$/.test(bytes) ? Buffer.from(bytes, 'latin1').toString('utf8') : bytes
-  const plain = text.replace(/\p{Cc}/gu, '?')
-  return plain.length > 300 ? `${plain.slice(0, 300)}…` : plain
+  return plain(Buffer.from(bytes.slice(0, MAX), 'latin1').toString('utf8'))
+}
+
+/** Text for a message: shortened, without what would play with a terminal. */
+export function plain(text: string): string {
+  const shown = text.replace(/\p{Cc}/gu, '?')
+  return shown.length > MAX ? `${shown.slice(0, MAX)}…` : shown
 }

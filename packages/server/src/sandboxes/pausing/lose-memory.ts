@@ -3,6 +3,7 @@ import { newEvent } from '../../core/events.ts'
 import type { PauseRecord, SandboxRecord } from '../../core/records.ts'
 import type { Context } from '../context.ts'
 import { findSandbox } from '../lookup.ts'
+import { dumpOf } from './dump.ts'
 import { halt } from './halt.ts'
 import { rememberPaused } from './kept.ts'
 import { inTurn } from './turn.ts'
@@ -13,8 +14,27 @@ export function loseMemory(context: Context, id: string): Promise<void> {
     const record = await findSandbox(context, id)
     const found = (await context.driver.list()).find((one) => one.id === id)
     if (record.state !== 'paused' || record.pause?.memory !== 'ram' || found?.running) return
-    await recordLoss(context, record)
+    await settleLoss(context, record)
   })
+}
+
+/**
+ * Memory that is not in RAM any more is on disk, when a launcher that died had it put there to the end, or lost. For who
+ * has the sandbox's turn.
+ */
+export async function settleLoss(context: Context, record: SandboxRecord): Promise<void> {
+  const { id, pause } = record
+  const { driver, store } = context
+  const dumps = driver.memory?.noDumps === null ? await driver.memory.listDumps() : []
+  // An earlier pause's dump is removed before anything is frozen: this one is of these processes.
+  if (pause === null || !dumps.includes(dumpOf(id))) {
+    await recordLoss(context, record)
+    return
+  }
+  await driver.stop(id)
+  const onDisk: PauseRecord = { ...pause, memory: 'disk' }
+  const events = [newEvent(id, 'memory:saved', { bytes: null })]
+  rememberPaused(context, await store.sandboxes.update(id, { pause: onDisk, rulesDigest: null }, { events }))
 }
 
 /** The same for who has the sandbox's turn and knows that nothing of it runs. */

@@ -14,6 +14,7 @@ import type { UseCases } from '../use-cases.ts'
 import { deepen } from './deepen.ts'
 import { reasonOf } from './finish-pause.ts'
 import { rememberPaused } from './kept.ts'
+import { settleLoss } from './lose-memory.ts'
 import { doorOfRequest, type Need } from './noted.ts'
 import { startPaused } from './start-paused.ts'
 import { thawLive } from './thaw.ts'
@@ -71,8 +72,18 @@ async function resume(context: Context, id: string, wake: Wake): Promise<Live> {
     if (record.pause?.memory === 'ram') return await thawLive(context, record, commit)
     return await startPaused(context, record, commit)
   } catch (error) {
-    throw await stayPaused(context, record, error)
+    const told = await stayPaused(context, record, error)
+    if (!(await hasLostMemory(context, record))) throw told
+    await settleLoss(context, await findSandbox(context, id))
+    return resume(context, id, wake)
   }
+}
+
+/** On cgroup v1 what was killed while it was frozen ends when it is thawed: its end came while it was being resumed. */
+async function hasLostMemory({ driver }: Context, { id, pause }: SandboxRecord): Promise<boolean> {
+  if (pause?.memory !== 'ram') return false
+  const found = await driver.list().catch(() => null)
+  return found !== null && !found.some((one) => one.id === id && one.running)
 }
 
 async function extend(context: Context, { record }: Live, ttlMs: number): Promise<void> {

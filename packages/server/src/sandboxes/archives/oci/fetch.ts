@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Config } from '../../../config.ts'
 import { certificates } from '../../../storage/images/certificates.ts'
-import { printable } from '../printable.ts'
+import { plain } from '../printable.ts'
 import { ImageError } from './image-error.ts'
 
 const TIMEOUT_MS = 30 * 60_000
 const LOOK_MS = 500
 const MAX_LOG = 16_384
 const LOG_LINES = 5
+const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const POLICY = '/etc/containers/policy.json'
 const ARCHITECTURES: Record<string, string> = { x64: 'amd64', arm64: 'arm64' }
 
@@ -22,7 +23,7 @@ const REFERENCE =
 export function assertReference(reference: string): void {
   if (reference.length <= 512 && REFERENCE.test(reference)) return
   const reason = 'this is no reference such as "docker.io/library/alpine:3" or "localhost:5000/name@sha256:…"'
-  throw new SandboxError('image_invalid', { image: JSON.stringify(printable(reference)), reason })
+  throw new SandboxError('image_invalid', { image: JSON.stringify(plain(reference)), reason })
 }
 
 /**
@@ -69,7 +70,7 @@ async function environment(
   directory: string,
 ): Promise<NodeJS.ProcessEnv> {
   const env: NodeJS.ProcessEnv = {
-    PATH: process.env.PATH,
+    PATH,
     HOME: directory,
     TMPDIR: directory,
     LANG: 'C.UTF-8',
@@ -138,5 +139,5 @@ async function bytesIn(directory: string): Promise<number> {
 
 function lastLines(text: string): string {
   const lines = text.split(/[\r\n]+/).filter((line) => line.trim() !== '')
-  return lines.slice(-LOG_LINES).map(printable).join('\n')
+  return lines.slice(-LOG_LINES).map(plain).join('\n')
 }

@@ -8,7 +8,7 @@ export interface OciImage {
   digest: string
   layers: Layer[]
   env: Record<string, string>
-  /** As the image says it: a name or a number, and `:group`; empty: root. */
+  /** As the image says it: a name or a number, and `:group`. */
   user: string
   /** What it says that no sandbox does. */
   ignored: string[]
@@ -187,7 +187,8 @@ function environmentOf(entries: string[]): Record<string, string> {
 }
 
 function userOf(user: string): string {
-  if (user === '') return 'root'
+  // By number: an image need not have a file of users.
+  if (user === '') return '0'
   if (!/^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)?$/.test(user))
     throw new ImageError('its user is no name or number')
   return user

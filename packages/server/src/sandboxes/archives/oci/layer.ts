@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { createGunzip } from 'node:zlib'
 import type { ExactEntry } from '../../../guest/exact-tree.ts'
 import { through } from '../../files/archives/streams.ts'
 import { isMounted } from '../own-files.ts'
 import { TarError } from '../tar/byte-reader.ts'
 import { readTar, type TarRead } from '../tar/reader.ts'
+import { unzstd } from '../unzstd.ts'
 import type { Layer } from './image.ts'
 import { ImageError } from './image-error.ts'
 import type { ImageStore } from './store.ts'
@@ -163,5 +164,5 @@ async function checkBlob(store: ImageStore, name: string, digest: string): Promi
 
 function inflate({ compression }: Layer, data: Bytes): Bytes {
   if (compression === 'gzip') return through(data, createGunzip({ chunkSize: GZIP_PIECE }))
-  return compression === 'zstd' ? through(data, createZstdDecompress()) : data
+  return compression === 'zstd' ? unzstd(data) : data
 }

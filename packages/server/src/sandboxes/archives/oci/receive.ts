@@ -1,12 +1,13 @@
 import { createWriteStream } from 'node:fs'
 import { mkdir, readdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createGunzip, createZstdDecompress } from 'node:zlib'
+import { createGunzip } from 'node:zlib'
 import { newId } from '../../../core/ids.ts'
 import { drained } from '../../../drained.ts'
 import type { Context } from '../../context.ts'
 import { peek, through } from '../../files/archives/streams.ts'
 import { received } from '../received.ts'
+import { unzstd } from '../unzstd.ts'
 import { ImageError } from './image-error.ts'
 
 /** Of what is free where images are received, so much may be taken. */
@@ -18,16 +19,25 @@ const ZSTD = '28b52ffd'
 /** Directories in use, of all servers in this process. */
 const inUse = new Set<string>()
 
-/** A directory of one import's own, which is removed when it is disposed. Those that a dead server left go first. */
+/** Removes what imports left that a server's death cut off. */
+export async function removeCutImports({ config }: Pick<Context, 'config'>): Promise<void> {
+  const home = homeOf(config)
+  const names = await readdir(home).catch((): string[] => [])
+  const cut = names.map((name) => join(home, name)).filter((path) => !inUse.has(path))
+  await Promise.all(cut.map((path) => rm(path, { recursive: true, force: true })))
+}
+
+function homeOf({ dataDir }: Context['config']): string {
+  return join(dataDir, 'imports')
+}
+
+/** A directory of one import's own, which is removed when it is disposed. */
 export async function importDirectory({
   config,
 }: Pick<Context, 'config'>): Promise<AsyncDisposable & { path: string; maxBytes: number }> {
-  const home = join(config.dataDir, 'imports')
-  const path = join(home, newId('tmp'))
+  const path = join(homeOf(config), newId('tmp'))
   inUse.add(path)
   await mkdir(path, { recursive: true, mode: 0o700 })
-  for (const name of await readdir(home))
-    if (!inUse.has(join(home, name))) await rm(join(home, name), { recursive: true, force: true })
   const { bavail, bsize } = await statfs(path)
   return {
     path,
@@ -46,12 +56,8 @@ export async function receiveArchive(
 ): Promise<string> {
   const file = join(path, 'archive.tar')
   const { head, all } = await peek(received(data), 4)
-  const magic = head.toString('hex')
-  const plain = magic.startsWith(GZIP)
-    ? through(all, createGunzip())
-    : magic === ZSTD
-      ? through(all, createZstdDecompress())
-      : all
+  const magic = head.toString('hex', 0, 4)
+  const plain = magic.startsWith(GZIP) ? through(all, createGunzip()) : magic === ZSTD ? unzstd(all) : all
   await save(bounded(plain, maxBytes), file)
   return file
 }
