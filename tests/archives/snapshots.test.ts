@@ -25,11 +25,11 @@ describe.skipIf(cannotSave !== null)('snapshots as files', () => {
   })
 
   test('one is the same on a server that has no images', async () => {
-    const images = await mkdtemp('/tmp/caisson-none-')
-    await using elsewhere = await startSaving({ env: { CAISSON_IMAGES_DIR: images } })
+    await using images = await emptyDirectory()
+    await using elsewhere = await startSaving({ env: { CAISSON_IMAGES_DIR: images.path } })
     await using box = await Sandbox.create({ client, env: { KEPT: 'yes' } })
     const tree = await plant(box)
-    await text(box, `python3 -c 1 2>&- || true; sudo chown 70:80 /srv; touch "$(printf 'bad\\377name')"`)
+    await text(box, `sudo chown 70:80 /srv; touch "$(printf 'bad\\377name')"`)
     const system = await text(box, SYSTEM)
     await client.call('createSnapshot', { id: box.id, name: 'gone', env: true, metadata: { a: 'b' } })
     const other = elsewhere.client()
@@ -46,7 +46,6 @@ describe.skipIf(cannotSave !== null)('snapshots as files', () => {
     expect(await text(copy, SYSTEM)).toBe(system)
     expect(await digest(copy)).toBe(tree)
     expect(await text(copy, 'echo $KEPT; whoami')).toBe('yes\nagent')
-    await rm(images, { recursive: true })
   })
 
   test('one that was imported is one like others', async () => {
@@ -79,7 +78,14 @@ describe.skipIf(cannotSave !== null)('snapshots as files', () => {
     await client.call('createSnapshot', { id: box.id, name: 'closed' })
     const get = (snapshot: string) => client.open('exportPublicSnapshot', { snapshot })
     const { body } = await get('open')
-    for await (const _ of body) break
+    const others = await Promise.all([1, 2, 3].map(() => get('open')))
+    expect(await failure(get('open'))).toMatchObject({ code: 'too_many' })
+    for (const each of [body, ...others.map((other) => other.body)]) for await (const _ of each) break
+    const again = async () => {
+      for await (const _ of (await get('open')).body) break
+      return true
+    }
+    await expect.poll(() => again().catch(() => false)).toBe(true)
     expect(await failure(get('closed'))).toMatchObject({ code: 'snapshot_not_found' })
     expect(await failure(get('none'))).toMatchObject({ code: 'snapshot_not_found' })
   })
@@ -175,6 +181,11 @@ describe.skipIf(cannotSave !== null)('snapshots as files', () => {
     })
   })
 })
+
+async function emptyDirectory(): Promise<AsyncDisposable & { path: string }> {
+  const path = await mkdtemp('/tmp/caisson-none-')
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
+}
 
 /** The numbers of a header, with the sum that is right for them. */
 function checked(header: Buffer): Buffer {

@@ -131,7 +131,7 @@ export const snapshots = {
     params: bySnapshot,
     streams: 'body',
     type: 'application/zstd',
-    errors: [...unknown, 'not_supported', 'create_failed'],
+    errors: [...unknown, 'not_supported', 'too_many', 'create_failed'],
   }),
   exportPublicSnapshot: define({
     summary: 'Download a public snapshot; one that is not public looks as if it did not exist',
@@ -140,7 +140,7 @@ export const snapshots = {
     params: bySnapshot,
     streams: 'body',
     type: 'application/zstd',
-    errors: ['snapshot_not_found', 'not_supported', 'create_failed'],
+    errors: ['snapshot_not_found', 'not_supported', 'too_many', 'create_failed'],
   }),
   importSnapshot: define({
     summary: 'Make a snapshot from an exported file; one that was changed or cut is refused',

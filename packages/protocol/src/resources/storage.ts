@@ -16,7 +16,7 @@ export const DiskUsage = z
     sandboxes: z.array(z.object({ id: z.string(), bytes: z.int() })),
     saved: z.object({ count: z.int(), bytes: z.int() }).meta({
       description:
-        'Snapshots, checkpoints and installed packages; what several share counts once, for the first.',
+        'Snapshots, checkpoints and installed packages: all that no sandbox holds for itself.',
     }),
     images: z.array(z.object({ runtime: z.string(), digest: z.string(), inUse: z.boolean() })),
   })

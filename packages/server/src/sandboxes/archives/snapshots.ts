@@ -4,8 +4,11 @@ import { findSnapshot } from '../saved/find-snapshot.ts'
 import { measureLater } from '../saved/measure.ts'
 import { showSnapshot } from '../saved/show.ts'
 import type { UseCases } from '../use-cases.ts'
+import { endingWith } from './ending-with.ts'
 import { exportSnapshot } from './export-snapshot.ts'
 import { importSnapshot } from './import-snapshot.ts'
+
+const MAX_PUBLIC = 4
 
 /** Snapshots as files, for other servers and for keeping. */
 export function snapshotArchiveUseCases(
@@ -14,14 +17,30 @@ export function snapshotArchiveUseCases(
   return {
     exportSnapshot: async (reference, signal) =>
       exportSnapshot(context, await findSnapshot(context, reference), signal),
-    exportPublicSnapshot: async (reference, signal) =>
-      exportSnapshot(context, await findPublic(context, reference), signal),
+    exportPublicSnapshot: (reference, signal) => exportPublic(context, reference, signal),
     importSnapshot: async (query, data, signal) => {
       const snapshot = await importSnapshot(context, query, data, signal)
       context.failpoint('snapshot:recorded')
       measureLater(context, snapshot)
       return showSnapshot(context, snapshot)
     },
+  }
+}
+
+const publicExports = new WeakMap<Context, number>()
+
+/** So many at a time: nobody who asks has a key, and each takes a sandbox. */
+async function exportPublic(context: Context, reference: string, signal?: AbortSignal) {
+  const snapshot = await findPublic(context, reference)
+  const count = (by: number) => publicExports.set(context, (publicExports.get(context) ?? 0) + by)
+  if ((publicExports.get(context) ?? 0) >= MAX_PUBLIC)
+    throw new SandboxError('too_many', { what: 'downloads of public snapshots', limit: MAX_PUBLIC })
+  count(1)
+  try {
+    return endingWith(await exportSnapshot(context, snapshot, signal), async () => void count(-1), signal)
+  } catch (error) {
+    count(-1)
+    throw error
   }
 }
 
