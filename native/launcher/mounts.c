@@ -182,8 +182,13 @@ bool mounts_overlay(const struct plan *plan, const struct layers *layers, struct
   if (!mounted) return fail(failure, error, "overlay", "%s", strerror(error));
   struct statvfs info;
   /* Where the work directory cannot be used the kernel mounts read-only and says so only in its log. */
-  if (statvfs("root", &info) < 0 || info.f_flag & ST_RDONLY)
+  if (statvfs("root", &info) < 0 || info.f_flag & ST_RDONLY) {
+    int probe = mkdirat(AT_FDCWD, "own/work/probe", 0700);
+    if (probe < 0 && (errno == ENOSPC || errno == EDQUOT))
+      return fail(failure, errno, "overlay", "the disk is full: nothing can be written for %s", plan->id);
+    if (probe == 0) (void)rmdir("own/work/probe");
     return fail(failure, EROFS, "overlay", "the root of %s cannot be written through its id mapping", plan->id);
+  }
   return true;
 }
 

@@ -56,7 +56,15 @@ export const runtimes = {
     upload: true,
     streams: 'body',
     type: 'application/x-ndjson',
-    errors: ['image_invalid', 'not_supported', 'runtime_exists', 'shutting_down'],
+    errors: [
+      'image_invalid',
+      'build_failed',
+      'not_supported',
+      'runtime_exists',
+      'too_many',
+      'create_failed',
+      'shutting_down',
+    ],
   }),
   deleteRuntime: define({
     summary: 'Delete an imported runtime; sandboxes and snapshots made from it stay whole',

@@ -15,8 +15,7 @@ export const DiskUsage = z
       .meta({ description: 'null: this storage has no pool of its own.' }),
     sandboxes: z.array(z.object({ id: z.string(), bytes: z.int() })),
     saved: z.object({ count: z.int(), bytes: z.int() }).meta({
-      description:
-        'Snapshots, checkpoints and installed packages: all that no sandbox holds for itself.',
+      description: 'Snapshots, checkpoints and installed packages: all that no sandbox holds for itself.',
     }),
     images: z.array(z.object({ runtime: z.string(), digest: z.string(), inUse: z.boolean() })),
   })

@@ -54,7 +54,9 @@ export function fileUseCases(context: Context): FileUseCases {
     writeSigned: (...args) => writeSigned(context, ...args),
     listFiles: (...args) => listFiles(context, ...args),
     statFile: (id, { path, follow, user }) =>
-      quick(context, id, (files, signal) => files.stat(path, { ...asUser(context, id, user), follow }, signal)),
+      quick(context, id, (files, signal) =>
+        files.stat(path, { ...asUser(context, id, user), follow }, signal),
+      ),
     makeDirectory: (id, { path, mode, parents, user }) => {
       const options = { ...asUser(context, id, user), ...(mode !== undefined && { mode }), parents }
       return quick(context, id, (files, signal) => files.mkdir(path, options, signal))
