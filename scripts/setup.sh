@@ -133,6 +133,8 @@ build_runtime() {
 # Without it the memory of paused sandboxes stays in RAM, and "doctor" says so: no reason to stop.
 fetch_criu() {
   [ "$(id -u)" = 0 ] || return 0
+  # "setup" looks again whether it still suits the kernel.
+  if [ "$need" != setup ] && [ -x "$built/criu/criu" ]; then return; fi
   said=$(sh "$root/scripts/criu.sh" "$built/criu" 2>&1 </dev/null) && return
   say "there is no criu for this kernel, so paused sandboxes keep their memory in RAM: $said"
 }

@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { Checkout } from './checkout.ts'
 
-const EVERYTHING = ['npm', 'make', 'runtime']
+/** Fetched by root alone. */
+const CRIU = process.getuid?.() === 0 ? ['criu'] : []
+const EVERYTHING = ['npm', 'make', 'runtime', ...CRIU]
 
 test('the first use readies everything and says so; the next finds it and says nothing', async () => {
   using checkout = new Checkout()
@@ -52,6 +54,16 @@ test('what has changed is made again, and nothing else', async () => {
   expect(checkout.calls()).toContain('npm')
 })
 
+test.skipIf(CRIU.length === 0)(
+  'without a criu everything else is ready, and the reason is told',
+  async () => {
+    using checkout = new Checkout()
+    checkout.write('scripts/criu.sh', 'echo "no mirror" >&2; exit 70')
+    const { code, stderr } = await checkout.run(['run', '--', 'echo'])
+    expect([code, stderr]).toEqual([0, expect.stringMatching(/memory in RAM: no mirror/)])
+  },
+)
+
 test('a lock file that is only newer installs nothing', async () => {
   using checkout = new Checkout()
   await checkout.run(['setup'])
@@ -67,7 +79,7 @@ test('setup does all of it, asks for the runtime again, and ends', async () => {
   expect(await checkout.run(['setup'])).toMatchObject({ code: 0, stdout: '' })
   expect(checkout.calls()).toEqual(EVERYTHING)
   await checkout.run(['setup'])
-  expect(checkout.calls()).toEqual(['runtime'])
+  expect(checkout.calls()).toEqual(['runtime', ...CRIU])
   expect(await checkout.run(['setup', '--help'])).toMatchObject({ code: 0 })
   expect(await checkout.run(['setup', '--frobnicate'])).toMatchObject({ code: 64 })
 })

@@ -43,12 +43,15 @@ const STAND_INS: Record<string, string> = {
   ip: ':',
   mmdebstrap: ':',
   'mkfs.btrfs': ':',
+  skopeo: ':',
 }
 
 const NODE = `case $1 in
 */setup-runtime.ts) echo runtime >>"$CALLS"; mkdir -p "$3/base"; : >"$3/base/current" ;;
 *) echo "node $*" ;;
 esac`
+
+const CRIU = 'echo criu >>"$CALLS"; mkdir -p "$1"; cp "$STUBS/node" "$1/criu"\n'
 
 export interface Outcome {
   code: number
@@ -69,6 +72,7 @@ export class Checkout implements Disposable {
       mkdirSync(path, { recursive: true })
     }
     for (const path of ['caisson', 'scripts/setup.sh']) cpSync(join(repository, path), join(this.root, path))
+    writeFileSync(join(this.root, 'scripts/criu.sh'), CRIU)
     for (const path of ['package-lock.json', 'native/Makefile', 'native/agent/main.c'])
       this.#place(path, path, -10)
     for (const tool of REAL)

@@ -108,7 +108,7 @@ function memoryPause({ memory }: Driver): ServerInfo['memoryPause'] {
 }
 
 function gauges(context: Context): ReturnType<UseCases['gauges']> {
-  const sandboxes = { idle: 0, running: 0, unresponsive: 0 }
+  const sandboxes = { idle: 0, running: 0, unresponsive: 0, paused: context.paused.size }
   let executionsRunning = 0
   for (const live of context.live.values()) {
     executionsRunning += live.executions.size
