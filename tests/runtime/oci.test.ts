@@ -3,8 +3,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, test } from 'vitest'
 import { loadConfig } from '../../packages/server/src/config.ts'
-import { Launcher } from '../../packages/server/src/launcher/client.ts'
-import { instanceOf } from '../../packages/server/src/parts.ts'
+import type { Launcher } from '../../packages/server/src/launcher/client.ts'
+import { createLauncher } from '../../packages/server/src/parts.ts'
 import { driverSuite, NO_NETWORK, type World } from '../../packages/server/src/runtime/conformance.ts'
 import { OciDriver } from '../../packages/server/src/runtime/oci/index.ts'
 import { BtrfsLayers } from '../../packages/server/src/storage/btrfs/index.ts'
@@ -23,11 +23,11 @@ async function openWorld(): Promise<World> {
   const installed = loadConfig()
   const launcherInside = internet && (await programInside(internet.host.name, dataDir, installed.launcher))
   const config = { ...installed, dataDir, launcher: launcherInside ?? installed.launcher }
-  const launcher = newLauncher(config)
+  const launcher = createLauncher(config)
   const layers = await openLayers(dataDir, launcher)
   const image = await new Catalogue(config).resolve('base:latest')
   return {
-    driver: () => new OciDriver({ launcher: newLauncher(config), dataDir, crun: config.crun }),
+    driver: () => new OciDriver({ launcher: createLauncher(config), dataDir, crun: config.crun }),
     plan: async () => {
       const id = `sbx_oci_${++last}`
       const root = await layers.prepare(id, { image, layers: [], from: null, diskBytes: null })
@@ -70,21 +70,6 @@ async function openLayers(dataDir: string, launcher: Launcher): Promise<Layers> 
     await overlay.open()
     return overlay
   }
-}
-
-function newLauncher(config: ReturnType<typeof loadConfig>): Launcher {
-  const { dataDir, imagesDir, agent, crun, seccomp } = config
-  const socket = join(dataDir, 'run/launcher.sock')
-  return new Launcher({
-    program: config.launcher,
-    socket,
-    dataDir,
-    imagesDir,
-    agent,
-    crun,
-    seccomp,
-    instance: instanceOf(dataDir),
-  })
 }
 
 async function groups(launcher: Launcher): Promise<string[]> {

@@ -37,7 +37,8 @@ export async function openParts(config: Config, log: Log, undo: Undo): Promise<P
   return { driver, layers, images: new Catalogue(config) }
 }
 
-function createLauncher(config: Config): Launcher {
+/** The launcher of a data directory; it is started when it is first asked. */
+export function createLauncher(config: Config): Launcher {
   return new Launcher({
     program: config.launcher,
     socket: join(config.dataDir, 'run/launcher.sock'),
