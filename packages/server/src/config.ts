@@ -158,6 +158,11 @@ export function loadConfig(flags: Partial<Config> = {}, environment: Environment
   return Object.freeze(parsed.data)
 }
 
+/** criu, where there is one under a full name, which is what the launcher takes. */
+export function criuOf({ criu }: Pick<Config, 'criu'>): { criu?: string } {
+  return criu !== null && isAbsolute(criu) ? { criu } : {}
+}
+
 /** The launcher has no PATH and takes full names. A name that is nowhere stays as it is: the driver tells. */
 function findProgram(name: string, path: string): string {
   const places = [...path.split(delimiter).filter(isAbsolute), '/usr/sbin', '/usr/bin', '/sbin', '/bin']

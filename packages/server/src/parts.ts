@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { isAbsolute, join } from 'node:path'
+import { join } from 'node:path'
 import { SandboxError } from '@caisson/protocol/errors'
-import type { Config } from './config.ts'
+import { type Config, criuOf } from './config.ts'
 import { sha256 } from './core/ids.ts'
 import { Launcher } from './launcher/client.ts'
 import type { Log } from './log.ts'
@@ -47,7 +47,7 @@ export function createLauncher(config: Config): Launcher {
     agent: config.agent,
     crun: config.crun,
     seccomp: config.seccomp,
-    ...(config.criu !== null && isAbsolute(config.criu) && { criu: config.criu }),
+    ...criuOf(config),
     instance: instanceOf(config.dataDir),
     ...(process.getuid?.() !== 0 && { allowUid: process.getuid?.() ?? 0 }),
   })

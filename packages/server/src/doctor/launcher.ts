@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Config } from '../config.ts'
+import { type Config, criuOf } from '../config.ts'
 import { type Ability, Launcher } from '../launcher/client.ts'
 import { type Finding, missing, ok, reason } from './check.ts'
 import { tryPool } from './trial-pool.ts'
@@ -32,7 +32,7 @@ async function ask(config: Config, dataDir: string, own: boolean, signal: AbortS
   if (own) await mkdir(imagesDir)
   const instance = `doctor_${process.pid}`
   const socket = join(dataDir, 'run/launcher.sock')
-  const settings = { program, socket, dataDir, imagesDir, agent, crun, seccomp, instance }
+  const settings = { program, socket, dataDir, imagesDir, agent, crun, seccomp, instance, ...criuOf(config) }
   const launcher = new Launcher(settings)
   try {
     const abilities = await launcher.check(signal)
