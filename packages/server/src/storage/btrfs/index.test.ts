@@ -24,6 +24,9 @@ function cannotRun(): string | null {
   return existsSync('/sys/fs/btrfs') ? null : 'the kernel has no btrfs'
 }
 
+/** Clients of the launcher of each data directory. */
+const users = new Map<string, number>()
+
 /** The pool is mounted where only the launcher sees it: the test looks with its eyes. */
 async function open(dataDir: string): Promise<Required<Bench> & { pid: number; before: OverlayLayers }> {
   await mkdir(join(dataDir, 'run'), { recursive: true, mode: 0o700 })
@@ -38,6 +41,7 @@ async function open(dataDir: string): Promise<Required<Bench> & { pid: number; b
     instance: `layers_${process.pid}`,
   })
   await launcher.open()
+  users.set(dataDir, (users.get(dataDir) ?? 0) + 1)
   const pid = await launcher.pid()
   const before = new OverlayLayers({ dataDir, hand: launcher })
   return {
@@ -46,8 +50,10 @@ async function open(dataDir: string): Promise<Required<Bench> & { pid: number; b
     layers: new BtrfsLayers({ hand: launcher.pool, maxBytes: 2 ** 30, before }),
     files: (id) => `/proc/${pid}/root${dataDir}/pool/sandboxes/${id}/upper`,
     close: async () => {
-      // Of two on one directory the other may have ended it.
-      await launcher.shutdown().catch(() => {})
+      // Of several on one directory the last one ends it.
+      const left = (users.get(dataDir) ?? 1) - 1
+      users.set(dataDir, left)
+      if (left === 0) await launcher.shutdown().catch(() => {})
       await launcher.close()
     },
   }
