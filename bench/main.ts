@@ -10,6 +10,7 @@ import { batch } from './scenarios/batch.ts'
 import { burst } from './scenarios/burst.ts'
 import { cli } from './scenarios/cli.ts'
 import { create } from './scenarios/create.ts'
+import { e2b } from './scenarios/e2b.ts'
 import { exec } from './scenarios/exec.ts'
 import { files } from './scenarios/files.ts'
 import { flood } from './scenarios/flood.ts'
@@ -41,6 +42,7 @@ const SCENARIOS: readonly Scenario[] = [
   preview,
   pause,
   saved,
+  e2b,
   flood,
   idle,
 ]

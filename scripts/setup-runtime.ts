@@ -28,12 +28,12 @@ for (const name of positionals) {
     console.error(`${name} is built by the server: caisson runtime build ${name}`)
     process.exit(64)
   }
-  const { folder, recipe } = entry
+  const { folder, recipe, files } = entry
   const start = performance.now()
   const progress = (step: string) =>
     console.error(`  [${Math.round((performance.now() - start) / 1000)} s] ${step}`)
   try {
-    const { built } = await buildTree({ folder, recipe }, { imagesDir, progress }, stop.signal)
+    const { built } = await buildTree({ folder, recipe, files }, { imagesDir, progress }, stop.signal)
     if (built) progress(`the runtime ${recipe.id} is built`)
   } catch (error) {
     console.error((error as Error).message)

@@ -16,6 +16,7 @@ static void (*const openers[256])(const struct frame *) = {
     [FRAME_FILE_MKDIR] = file_mkdir,   [FRAME_FILE_RENAME] = file_rename, [FRAME_FILE_REMOVE] = file_remove,
     [FRAME_FILE_CHMOD] = file_chmod,   [FRAME_FILE_CHOWN] = file_chown,   [FRAME_TREE_WRITE] = file_write_tree,
     [FRAME_TREE_READ] = file_read_tree, [FRAME_DIAL] = dial,             [FRAME_FILE_WATCH] = file_watch,
+    [FRAME_FILE_ATTRIBUTES] = file_attributes,
 };
 
 /* The host says which generation it speaks; every generation so far can be answered in this one. */

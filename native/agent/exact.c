@@ -6,53 +6,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "path.h"
 #include "protocol.gen.h"
 #include "util.h"
-
-#define OPEN_ANY (O_RDONLY | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC)
+#include "xattrs.h"
 
 /* Others belong to the system that the tree is on. */
 static bool is_kept(const char *name) {
-  return !strncmp(name, "user.", 5) || !strcmp(name, "security.capability");
-}
-
-/* Adds one attribute, whose name is in `field` already; false when it has no room. */
-static bool add_xattr(struct writer *writer, int fd, char *field, size_t *room) {
-  size_t name = strlen(field) + 1;
-  if (name > *room) return false;
-  ssize_t size = fgetxattr(fd, field, field + name, *room - name);
-  if (size < 0) return errno == ENODATA;
-  writer_bytes(writer, FIELD_XATTR, field, name + (size_t)size);
-  *room -= name + (size_t)size;
-  return true;
-}
-
-static void add_xattrs(struct writer *writer, int fd, uint64_t *skipped) {
-  static char names[XATTR_LIST_MAX], field[XATTR_NAME_MAX + 1 + LIMIT_MAX_XATTRS];
-  size_t room = LIMIT_MAX_XATTRS;
-  ssize_t size = flistxattr(fd, names, sizeof names);
-  if (size < 0) *skipped += errno != ENOTSUP;
-  for (ssize_t at = 0; at < size; at += (ssize_t)strlen(names + at) + 1) {
-    if (!is_kept(names + at)) continue;
-    strcpy(field, names + at);
-    *skipped += !add_xattr(writer, fd, field, &room);
-  }
+  return xattr_is_users(name) || !strcmp(name, "security.capability");
 }
 
 void exact_describe(struct writer *writer, const struct stat *info, int directory, const char *name, uint64_t *skipped) {
   const uint64_t identity[2] = {info->st_dev, info->st_ino};
   if (!S_ISDIR(info->st_mode) && info->st_nlink > 1) writer_bytes(writer, FIELD_FILE_ID, identity, sizeof identity);
   if (!S_ISREG(info->st_mode) && !S_ISDIR(info->st_mode)) return;
-  int fd = open_in(directory, name, OPEN_ANY, 0);
+  int fd = xattr_open(directory, name);
   if (fd < 0) {
     ++*skipped;
     return;
   }
-  add_xattrs(writer, fd, skipped);
+  xattrs_add(writer, fd, is_kept, skipped);
   close(fd);
 }
 
@@ -61,16 +36,9 @@ void exact_free(struct exact_xattrs *kept) {
   *kept = (struct exact_xattrs){0};
 }
 
-static bool has_xattrs(const struct frame *frame) {
-  struct field_reader reader = field_reader(frame);
-  for (struct field field; field_next(&reader, &field);)
-    if (field.tag == FIELD_XATTR) return true;
-  return false;
-}
-
 int exact_keep(struct exact_xattrs *kept, const struct frame *frame) {
   exact_free(kept);
-  if (!has_xattrs(frame)) return 0;
+  if (!xattrs_any(frame)) return 0;
   kept->payload = malloc(frame->length);
   if (!kept->payload) return ENOMEM;
   memcpy(kept->payload, frame->payload, frame->length);
@@ -78,15 +46,9 @@ int exact_keep(struct exact_xattrs *kept, const struct frame *frame) {
   return 0;
 }
 
-static int set_xattr(int fd, const struct field *field, uint64_t *lost) {
-  char name[XATTR_NAME_MAX + 1];
-  const uint8_t *end = memchr(field->data, 0, field->length);
-  size_t length = end ? (size_t)(end - field->data) : 0;
-  if (!end || length >= sizeof name) return EINVAL;
-  memcpy(name, field->data, length + 1);
-  if (!is_kept(name)) return EINVAL;
-  if (!fsetxattr(fd, name, end + 1, field->length - length - 1, 0)) return 0;
-  if (errno != EPERM && errno != ENOTSUP) return errno;
+static int set_kept(int fd, const struct field *field, uint64_t *lost) {
+  int error = xattr_set(fd, field, is_kept);
+  if (error != EPERM && error != ENOTSUP) return error;
   ++*lost;
   return 0;
 }
@@ -98,7 +60,7 @@ int exact_apply(int fd, const struct entry_plan *entry, const struct exact_xattr
   struct field_reader reader = field_reader(&frame);
   int error = 0;
   for (struct field field; !error && field_next(&reader, &field);)
-    if (field.tag == FIELD_XATTR) error = set_xattr(fd, &field, lost);
+    if (field.tag == FIELD_XATTR) error = set_kept(fd, &field, lost);
   return error;
 }
 

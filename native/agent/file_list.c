@@ -9,6 +9,7 @@
 #include "path.h"
 #include "request.h"
 #include "util.h"
+#include "xattrs.h"
 
 #define ENTRIES_PER_TURN 64
 
@@ -17,6 +18,7 @@ struct listing {
   struct user user;
   struct tables tables;
   struct directory directory;
+  bool attributes;
 };
 
 static void release(struct request *request) {
@@ -32,6 +34,7 @@ static void send_entry(const struct listing *listing, const char *name) {
   struct writer *writer = send_begin(FRAME_ENTRY, listing->request.stream);
   writer_string(writer, FIELD_NAME, name);
   write_stat(writer, &info, listing->directory.fd, name, &listing->tables);
+  if (listing->attributes) xattrs_describe(writer, &info, listing->directory.fd, name);
   send_end();
 }
 
@@ -73,6 +76,7 @@ void file_list(const struct frame *frame) {
     return;
   }
   listing->user = user;
+  listing->attributes = plan.attributes;
   directory_init(&listing->directory, fd);
   tables_load(&listing->tables);
   task_queue_sender(&listing->request.task);

@@ -14,6 +14,7 @@
 #include "path.h"
 #include "request.h"
 #include "util.h"
+#include "xattrs.h"
 
 /* Small steps (an entry, a piece of a listing) that one turn may take. */
 #define STEPS_PER_TURN 64
@@ -32,7 +33,7 @@ struct tree_reader {
   struct user user;
   struct tables tables;
   uint64_t depth, most; /* levels there are, and may be */
-  bool content, exact;
+  bool content, exact, attributes;
   int root;
   dev_t device;
   struct level *level;        /* the deepest; NULL: nothing is left */
@@ -67,6 +68,7 @@ static void send_entry(struct tree_reader *reader, const struct stat *info, cons
   writer_string(writer, FIELD_NAME, reader->path);
   write_stat(writer, info, reader->directory.fd, name, &reader->tables);
   if (reader->exact && name) exact_describe(writer, info, reader->directory.fd, name, &reader->skipped);
+  if (reader->attributes && name) xattrs_describe(writer, info, reader->directory.fd, name);
   if (!writer->failed) reader->sent += writer->length - writer->frame_start - LIMIT_HEADER;
   send_end();
 }
@@ -270,6 +272,7 @@ static int start(struct tree_reader *reader, const struct file_plan *plan, const
   reader->most = plan->depth;
   reader->content = plan->content;
   reader->exact = plan->exact;
+  reader->attributes = plan->attributes && !plan->exact;
   reader->request.acknowledge = acknowledge;
   info.st_mode = S_IFREG;
   tables_load(&reader->tables);

@@ -41,6 +41,9 @@ void watch_kernel_remove(int number) { inotify_rm_watch(queue.fd, number); }
 
 static bool hidden(const struct inotify_event *event) { return is_temporary_name(event->name); }
 
+/* Of the last rename that began at a hidden name: what it makes appear has been written already. */
+static uint32_t whole_cookie;
+
 /* The other half of a rename, between the offsets; NULL when it was not read in the same batch. */
 static const struct inotify_event *find_half(size_t from, size_t to, uint32_t half, uint32_t cookie) {
   for (size_t at = from; at < to; at += size_of(event_at(at)))
@@ -68,8 +71,11 @@ static void went(struct watch_node *node, const char *name, bool is_dir, bool el
   while (is_dir && elsewhere && (child = watch_node_child(node, name))) watcher_drop(child);
 }
 
-static void came(struct watch_node *node, const char *name, bool is_dir) {
-  watcher_tell(node, CHANGE_CREATE, name, NULL, NULL, is_dir ? S_IFDIR : 0);
+static void came(struct watch_node *node, const char *name, bool is_dir, bool whole) {
+  if (whole)
+    watcher_tell_whole(node, name, 0);
+  else
+    watcher_tell(node, CHANGE_CREATE, name, NULL, NULL, is_dir ? S_IFDIR : 0);
   if (is_dir) watcher_appear(node, name);
 }
 
@@ -94,16 +100,20 @@ static void named(struct watch_node *node, const struct inotify_event *event, si
   if (event->mask & IN_MOVED_FROM) {
     const struct inotify_event *half = find_half(after, batch.length, IN_MOVED_TO, event->cookie);
     struct watch_node *to = other_side(watcher, half);
-    if (hidden(event)) return;
+    if (hidden(event)) {
+      whole_cookie = event->cookie;
+      return;
+    }
     if (to) renamed(node, name, to, half->name, is_dir);
     else went(node, name, is_dir, true);
     return;
   }
   if (hidden(event)) return;
   if (event->mask & IN_MOVED_TO) {
-    if (!other_side(watcher, find_half(0, at, IN_MOVED_FROM, event->cookie)) && !told) came(node, name, is_dir);
+    bool whole = !is_dir && event->cookie == whole_cookie;
+    if (!other_side(watcher, find_half(0, at, IN_MOVED_FROM, event->cookie)) && !told) came(node, name, is_dir, whole);
   } else if (event->mask & IN_CREATE) {
-    if (!told) came(node, name, is_dir);
+    if (!told) came(node, name, is_dir, false);
   } else if (event->mask & IN_DELETE) {
     went(node, name, is_dir, false);
   } else if (event->mask & IN_MODIFY) {

@@ -9,6 +9,7 @@
 #include "path.h"
 #include "request.h"
 #include "util.h"
+#include "xattrs.h"
 
 struct upload {
   struct request request;
@@ -111,8 +112,9 @@ static int look_at_old(struct upload *upload, const struct file_plan *plan, stru
     return errno == ENOENT ? 0 : errno;
   if (S_ISDIR(old->st_mode)) return EISDIR;
   if (!S_ISREG(old->st_mode)) return EINVAL;
-  if (plan->mode < 0) upload->mode = old->st_mode & 07777;
-  if (geteuid() == 0 && upload->user.uid == 0) {
+  /* Bits that lend rights are not passed on to another owner. */
+  if (plan->mode < 0) upload->mode = old->st_mode & (upload->user.owning ? 0777 : 07777);
+  if (geteuid() == 0 && upload->user.uid == 0 && !upload->user.owning) {
     upload->owner = old->st_uid;
     upload->group = old->st_gid;
   }
@@ -153,20 +155,23 @@ static int open_resumable(struct upload *upload, const struct file_plan *plan) {
   return 0;
 }
 
-static int open_upload(struct upload *upload, const struct file_plan *plan, struct stat *old) {
-  old->st_mode = S_IFREG;
-  int error = plan->parents ? path_make(plan->path, &upload->user, false, 0755, NULL) : 0;
+static int open_upload(struct upload *upload, const struct file_plan *plan, const struct frame *frame,
+                       struct stat *old) {
+  int error = upload->resumable && (upload->user.owning || xattrs_any(frame)) ? EINVAL : xattrs_check(frame);
+  if (!error) error = plan->parents ? path_make(plan->path, &upload->user, false, 0755, NULL) : 0;
   if (!error) error = place_open(plan->path, &upload->user, true, &upload->place);
   if (!error) error = look_at_old(upload, plan, old);
   if (error) return error;
-  return upload->resumable ? open_resumable(upload, plan) : make_temporary(upload);
+  if (upload->resumable) return open_resumable(upload, plan);
+  error = make_temporary(upload);
+  return error ? error : xattrs_apply(upload->fd, frame);
 }
 
 static void refuse(const struct upload *upload, int error, const char *path, mode_t old) {
   uint32_t stream = upload->request.stream;
   if (error == ERANGE)
     send_error(stream, EINVAL, "write %s: the upload holds %llu bytes", path, (unsigned long long)upload->written);
-  else if (error == EINVAL)
+  else if (error == EINVAL && !S_ISREG(old))
     send_error(stream, error, "write %s: it is %s", path, file_type_name(old));
   else
     send_error(stream, error, "write %s", path);
@@ -189,12 +194,14 @@ void file_write(const struct frame *frame) {
     send_error(frame->stream, error, "write %s", plan.path);
     return;
   }
-  upload->user = user;
   upload->fd = upload->place.directory = -1;
   upload->request.data = receive;
   upload->request.end = finish;
   upload->resumable = *plan.resume;
-  int error = open_upload(upload, &plan, &old);
+  old.st_mode = S_IFREG;
+  int error = file_own(&plan, &user);
+  upload->user = user;
+  if (!error) error = open_upload(upload, &plan, frame, &old);
   credentials_leave();
   if (error) {
     refuse(upload, error, plan.path, old.st_mode);

@@ -9,6 +9,8 @@
 #include "connection.h"
 #include "path.h"
 #include "protocol.gen.h"
+#include "util.h"
+#include "xattrs.h"
 
 bool file_begin(const struct frame *frame, const char *operation, struct file_plan *plan, struct user *user) {
   int error = file_plan_parse(frame, plan);
@@ -25,6 +27,17 @@ bool file_begin(const struct frame *frame, const char *operation, struct file_pl
   if (!error) error = credentials_enter(user);
   if (error) send_error(frame->stream, error, "user %s", plan->user);
   return !error;
+}
+
+int file_own(const struct file_plan *plan, struct user *user) {
+  bool asked = plan->uid != (uid_t)-1 && plan->gid != (gid_t)-1;
+  if (!asked) return plan->uid == (uid_t)-1 && plan->gid == (gid_t)-1 ? 0 : EINVAL;
+  if (geteuid() != 0) return plan->uid == geteuid() && plan->gid == getegid() ? 0 : EPERM;
+  if (user->uid != 0) return EPERM;
+  user->owning = true;
+  user->owner = plan->uid;
+  user->owner_group = plan->gid;
+  return credentials_enter(user);
 }
 
 static void answer(const struct frame *frame, int error, const char *operation, const struct file_plan *plan) {
@@ -63,6 +76,16 @@ void send_stat(uint32_t stream, const struct stat *info, int directory, const ch
   tables_free(&tables);
 }
 
+static void send_description(uint32_t stream, const struct stat *info, const struct place *place, bool attributes) {
+  struct tables tables;
+  tables_load(&tables);
+  struct writer *writer = send_begin(FRAME_OK, stream);
+  write_stat(writer, info, place->directory, place->name, &tables);
+  if (attributes) xattrs_describe(writer, info, place->directory, place->name);
+  send_end();
+  tables_free(&tables);
+}
+
 void file_stat(const struct frame *frame) {
   struct file_plan plan;
   struct user user;
@@ -74,7 +97,7 @@ void file_stat(const struct frame *frame) {
   if (error)
     answer(frame, error, "stat", &plan);
   else
-    send_stat(frame->stream, &info, place.directory, place.name);
+    send_description(frame->stream, &info, &place, plan.attributes);
   place_close(&place);
   credentials_leave();
 }
@@ -102,7 +125,9 @@ void file_mkdir(const struct frame *frame) {
   if (!file_begin(frame, "mkdir", &plan, &user)) return;
   mode_t mode = plan.mode < 0 ? 0755 : (mode_t)plan.mode;
   created_in = send_begin(FRAME_OK, frame->stream);
-  int error = plan.parents ? path_make(plan.path, &user, true, mode, add_created) : make_one(&plan, &user, mode);
+  int error = file_own(&plan, &user);
+  if (!error)
+    error = plan.parents ? path_make(plan.path, &user, true, mode, add_created) : make_one(&plan, &user, mode);
   credentials_leave();
   if (!error) {
     send_end();
@@ -149,4 +174,32 @@ void file_chown(const struct frame *frame) {
   place_close(&place);
   credentials_leave();
   answer(frame, error, "chown", &plan);
+}
+
+static int change_attributes(const struct frame *frame, const struct place *place, struct stat *info) {
+  if (fstatat(place->directory, place->name, info, AT_SYMLINK_NOFOLLOW)) return errno;
+  int error = xattrs_check(frame);
+  if (error) return error;
+  if (!S_ISREG(info->st_mode) && !S_ISDIR(info->st_mode)) return EINVAL;
+  int fd = xattr_open(place->directory, place->name);
+  if (fd < 0) return errno;
+  error = is_own_proc_file(fd) ? EACCES : xattrs_apply(fd, frame);
+  close_fd(&fd);
+  return error;
+}
+
+void file_attributes(const struct frame *frame) {
+  struct file_plan plan;
+  struct user user;
+  struct place place;
+  struct stat info = {.st_mode = S_IFREG};
+  if (!file_begin(frame, "set attributes", &plan, &user)) return;
+  int error = place_open(plan.path, &user, true, &place);
+  if (!error) error = change_attributes(frame, &place, &info);
+  place_close(&place);
+  credentials_leave();
+  if (error == EINVAL && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode))
+    send_error(frame->stream, error, "set attributes of %s: it is %s", plan.path, file_type_name(info.st_mode));
+  else
+    answer(frame, error, "set attributes of", &plan);
 }

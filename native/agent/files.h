@@ -15,6 +15,8 @@ bool file_begin(const struct frame *frame, const char *operation, struct file_pl
 struct writer;
 void write_stat(struct writer *writer, const struct stat *info, int directory, const char *name,
                 const struct tables *tables);
+/* Gives what the user makes from here on to the owner that was asked for, if one was. 0 or errno. */
+int file_own(const struct file_plan *plan, struct user *user);
 /* OK with a stat. */
 void send_stat(uint32_t stream, const struct stat *info, int directory, const char *name);
 
@@ -30,5 +32,6 @@ void file_remove(const struct frame *frame);
 void file_write_tree(const struct frame *frame);
 void file_read_tree(const struct frame *frame);
 void file_watch(const struct frame *frame);
+void file_attributes(const struct frame *frame);
 
 #endif

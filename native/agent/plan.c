@@ -158,6 +158,7 @@ static int file_field(const struct field *field, struct file_plan *plan) {
     case FIELD_FOLLOW: return take_flag(field, &plan->follow);
     case FIELD_CONTENT: return take_flag(field, &plan->content);
     case FIELD_EXACT: return take_flag(field, &plan->exact);
+    case FIELD_ATTRIBUTES: return take_flag(field, &plan->attributes);
     default: return 0;
   }
 }

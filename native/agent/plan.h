@@ -60,7 +60,7 @@ struct file_plan {
   int mode;                /* -1 when absent */
   uid_t uid;               /* -1 when absent, as chown wants it */
   gid_t gid;
-  bool parents, recursive, follow, content, exact;
+  bool parents, recursive, follow, content, exact, attributes;
 };
 
 int file_plan_parse(const struct frame *frame, struct file_plan *plan);

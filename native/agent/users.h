@@ -18,6 +18,9 @@ struct user {
   char name[MAX_USER_SPEC]; /* the uid's digits when it has no entry */
   char home[1024];
   char shell[256];
+  bool owning; /* what is made belongs to `owner`, while the rights are still the user's */
+  uid_t owner;
+  gid_t owner_group;
 };
 
 /*
@@ -41,7 +44,7 @@ bool tables_group_name(const struct tables *tables, gid_t gid, char *out, size_t
 
 /* Remembers the agent's own groups. */
 void credentials_init(void);
-/* File access from here on is the user's; 0 or errno. Undone by credentials_leave. */
+/* File access from here on is the user's, and what they make their owner's; 0 or errno. Undone by credentials_leave. */
 int credentials_enter(const struct user *user);
 void credentials_leave(void);
 /* For good, in a child about to exec; 0 or errno. */

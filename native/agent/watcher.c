@@ -36,6 +36,18 @@ void watcher_tell(const struct watch_node *node, int change, const char *name, c
   send_end();
 }
 
+void watcher_tell_whole(const struct watch_node *node, const char *name, unsigned type) {
+  char path[LIMIT_MAX_PATH];
+  const char *at = watch_node_path(node, "", name, path, sizeof path);
+  if (!node->watcher->started || !at) return;
+  struct writer *writer = send_begin(FRAME_EVENT, node->watcher->request.stream);
+  writer_u64(writer, FIELD_CHANGE, CHANGE_CREATE);
+  writer_string(writer, FIELD_NAME, at);
+  if (type) writer_u64(writer, FIELD_FILE_TYPE, type);
+  writer_u64(writer, FIELD_CONTENT, 1);
+  send_end();
+}
+
 static void queue_look(struct watch_node *node, enum watch_look look) {
   struct watcher *watcher = node->watcher;
   task_queue_sender(&watcher->request.task);
@@ -171,12 +183,21 @@ static unsigned type_of(uint8_t type) {
   }
 }
 
+static bool has_content(const struct watcher *watcher, const struct entry *entry) {
+  struct stat info;
+  return entry->type == DT_REG && !fstatat(watcher->directory.fd, entry->name, &info, AT_SYMLINK_NOFOLLOW) &&
+         S_ISREG(info.st_mode) && info.st_size;
+}
+
 static void found(struct watcher *watcher, const struct entry *entry) {
   struct watch_node *node = watcher->looked_into;
   bool directory = entry->type == DT_DIR || entry->type == DT_UNKNOWN;
   if (is_temporary_name(entry->name)) return;
   if (watcher->look == LOOK_NEW) {
-    watcher_tell(node, CHANGE_CREATE, entry->name, NULL, NULL, type_of(entry->type));
+    if (has_content(watcher, entry))
+      watcher_tell_whole(node, entry->name, S_IFREG);
+    else
+      watcher_tell(node, CHANGE_CREATE, entry->name, NULL, NULL, type_of(entry->type));
     watch_told_add(watcher->request.stream, node->number, entry->name);
   }
   enum watch_look below = watcher->look == LOOK_QUIETLY ? LOOK_QUIETLY : LOOK_NEW;

@@ -41,6 +41,8 @@ void watcher_restart(struct watcher *watcher);
 /* Tells `change` of `name` in the node's directory; `to` and `target` are where a renamed one is now. */
 void watcher_tell(const struct watch_node *node, int change, const char *name, const struct watch_node *to,
                   const char *target, unsigned type);
+/* Tells that a name came whose contents have been written already; type: S_IF…, 0 when it is not known. */
+void watcher_tell_whole(const struct watch_node *node, const char *name, unsigned type);
 /* Answers and frees those whose top is gone. */
 void watchers_reap(void);
 

@@ -43,8 +43,8 @@ static bool try_overlay(const struct host *host, const char *name, struct failur
   cleanup_fd int lower_dir = open_beneath(host->trash, lower, O_PATH | O_DIRECTORY, 0);
   struct plan plan = {.root_kind = ROOT_OVERLAY, .id_base = LAUNCHER_ID_COUNT};
   struct layers layers = {.lower_count = 1, .agent = -1};
-  layers.own = clone_idmapped(own_dir, namespace, false);
-  layers.lowers[0] = clone_idmapped(lower_dir, namespace, true);
+  layers.own = clone_idmapped(own_dir, namespace, 0);
+  layers.lowers[0] = clone_idmapped(lower_dir, namespace, MOUNT_ATTR_RDONLY);
   if (layers.own < 0 || layers.lowers[0] < 0)
     return fail(failure, errno, "idmapped mount", "%s", strerror(errno));
   return mounts_enter(host, failure) && mounts_overlay(&plan, &layers, failure);

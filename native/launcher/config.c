@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "profile.gen.h"
+#include "volumes.h"
 
 enum { SHM_BYTES = 64 * 1024 * 1024 };
 
@@ -50,6 +51,18 @@ static uint64_t shm_bytes(const struct plan *plan) {
   return half < SHM_BYTES ? half : SHM_BYTES;
 }
 
+/* Nothing in a volume is a device or gives rights, whoever has written it. */
+static void volumes(struct text *out, const struct host *host, const struct plan *plan) {
+  for (size_t i = 0; i < plan->volume_count; i++) {
+    char name[32];
+    volume_source(name, sizeof name, i);
+    text_printf(out, ",{\"destination\":");
+    text_json(out, plan->volumes[i].path);
+    text_printf(out, ",\"type\":\"bind\",\"source\":\"%s/%s\",\"options\":[\"bind\",\"nosuid\",\"nodev\",\"%s\"]}",
+                host->staging, name, plan->volumes[i].read_only ? "ro" : "rw");
+  }
+}
+
 static void mounts(struct text *out, const struct host *host, const struct plan *plan) {
   char shm[128];
   snprintf(shm, sizeof shm, "\"nosuid\",\"noexec\",\"nodev\",\"mode=1777\",\"size=%lu\"", (unsigned long)shm_bytes(plan));
@@ -66,8 +79,10 @@ static void mounts(struct text *out, const struct host *host, const struct plan 
   mount_entry(out, "/sys", "tmpfs", "\"ro\",\"nosuid\",\"noexec\",\"nodev\",\"mode=555\",\"size=4k\"");
   text_printf(out,
               ",{\"destination\":\"/.caisson/agent\",\"type\":\"bind\",\"source\":\"%s/agent\","
-              "\"options\":[\"bind\",\"ro\",\"nosuid\",\"nodev\"]}]",
+              "\"options\":[\"bind\",\"ro\",\"nosuid\",\"nodev\"]}",
               host->staging);
+  volumes(out, host, plan);
+  text_printf(out, "]");
 }
 
 static void isolation(struct text *out, const struct plan *plan) {

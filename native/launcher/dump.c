@@ -26,6 +26,7 @@
 #include "operations.h"
 #include "quota.h"
 #include "trees.h"
+#include "volumes.h"
 
 /* The server gives up after two minutes. */
 enum { DUMP_TIMEOUT_MSEC = 100000, END_TIMEOUT_MSEC = 10000 };
@@ -307,6 +308,9 @@ bool operation_dump(const struct host *host, const struct pool_request *request,
   if (host->no_dumps[0]) return fail(failure, ENOTSUP, "dump", "%s", host->no_dumps);
   cleanup_fd int init = hold_init(host, request->id, &pid, failure);
   if (init < 0) return false;
+  /* Others go on writing there, and what memory holds of its files would no longer be true. */
+  if (volume_is_mounted(pid, NULL))
+    return fail(failure, EOPNOTSUPP, "dump", "it has a volume, which others may change meanwhile");
   if (write_dump(host, request, pid, init, failure)) return finish(host, request, init, reply, failure);
   return false;
 }

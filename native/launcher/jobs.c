@@ -72,14 +72,15 @@ static bool router_busy(const struct jobs *jobs, const struct job *job) {
   return !shared && running_of(jobs, JOB_PLUG) + running_of(jobs, JOB_UNPLUG) > 0;
 }
 
-/* What is done to one sandbox's root, to its processes as a whole or to one save, is done in order. A worker counts until
-   it is gone, because what it has mounted goes with it. */
+/* What is done to one sandbox's root, to its processes as a whole, to one save or to one volume, is done in order. A
+   worker counts until it is gone, because what it has mounted goes with it. */
 static bool has_subject(const struct job *job) {
   switch (job->kind) {
     case JOB_START:
     case JOB_CLEAN:
     case JOB_MAKE_ROOT:
     case JOB_SAVE:
+    case JOB_MAKE_VOLUME:
     case JOB_REPLACE_ROOT:
     case JOB_REMOVE_FROM_POOL:
     case JOB_KEEP_ONLY:
@@ -103,6 +104,27 @@ static bool subject_busy(const struct jobs *jobs, const char *name, const struct
 
 bool jobs_subject_busy(const struct jobs *jobs, const char *id) { return subject_busy(jobs, id, NULL); }
 
+static bool starts_with_volume(const struct job *job, const char *volume) {
+  return job->kind == JOB_START && plan_has_volume(job->plan, volume);
+}
+
+const char *jobs_start_with_volume(const struct jobs *jobs, const char *volume) {
+  for (size_t i = 0; i < jobs->running_count; i++)
+    if (jobs->running[i]->pipe >= 0 && starts_with_volume(jobs->running[i], volume)) return jobs->running[i]->name;
+  for (const struct job *at = jobs->waiting; at; at = at->next)
+    if (starts_with_volume(at, volume)) return at->name;
+  return NULL;
+}
+
+/* A start waits until its volumes are whole or gone, and what is done to a volume until no worker has it mounted. */
+static bool volumes_busy(const struct jobs *jobs, const struct job *job) {
+  for (size_t i = 0; job->kind == JOB_START && i < job->plan->volume_count; i++)
+    if (subject_busy(jobs, job->plan->volumes[i].volume, job)) return true;
+  for (size_t i = 0; i < jobs->running_count; i++)
+    if (starts_with_volume(jobs->running[i], job->name)) return true;
+  return false;
+}
+
 static bool may_run(const struct jobs *jobs, const struct job *job) {
   switch (job->kind) {
     case JOB_REMOVE_TREE:
@@ -119,7 +141,7 @@ static bool may_run(const struct jobs *jobs, const struct job *job) {
     case JOB_GROW:
       return running_of(jobs, JOB_POOL) + running_of(jobs, JOB_GROW) == 0;
     default:
-      return !has_subject(job) || !subject_busy(jobs, job->name, job);
+      return !has_subject(job) || (!subject_busy(jobs, job->name, job) && !volumes_busy(jobs, job));
   }
 }
 

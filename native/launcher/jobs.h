@@ -25,6 +25,7 @@ enum job_kind {
   JOB_GROW,
   JOB_MAKE_ROOT,
   JOB_SAVE,
+  JOB_MAKE_VOLUME,
   JOB_REPLACE_ROOT,
   JOB_REMOVE_FROM_POOL,
   JOB_KEEP_ONLY,
@@ -88,8 +89,10 @@ bool jobs_run(struct jobs *jobs, struct job *job, const struct host *host, void 
 struct job *jobs_take_unready(struct jobs *jobs);
 /* Whether anything is being done, or will be, to a slot. */
 bool jobs_slot_busy(const struct jobs *jobs, unsigned slot);
-/* Whether anything is being done, or will be, to what a root or save of this id is. */
+/* Whether anything is being done, or will be, to what a root, save or volume of this id is. */
 bool jobs_subject_busy(const struct jobs *jobs, const char *id);
+/* The sandbox of a START that has this volume and is not answered yet; NULL: there is none. */
+const char *jobs_start_with_volume(const struct jobs *jobs, const char *volume);
 /* Whether a START is under way: its init may be a child that nobody knows yet. */
 bool jobs_starting(const struct jobs *jobs);
 

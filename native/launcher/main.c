@@ -121,7 +121,7 @@ int main(int count, char **values) {
   const char *action = getenv(HOOK_ACTION);
   if (action) return hook_run(action);
   static struct host host = {.data = -1, .images = -1, .run = -1, .sandboxes = -1, .trash = -1, .agent = -1,
-                             .dumps = -1, .work_lock = -1, .pool = {.dir = -1, .roots = -1, .saves = -1}};
+                             .dumps = -1, .work_lock = -1, .pool = {.dir = -1, .roots = -1, .saves = -1, .volumes = -1}};
   static struct server server = {
       .host = &host, .network = {.namespace = -1, .holder = -1, .links = -1, .packets = -1, .rules = {.fd = -1}}};
   struct failure failure = {0};

@@ -21,6 +21,7 @@
 
 #include "host.h"
 #include "net_numbers.h"
+#include "volumes.h"
 
 static bool write_map(pid_t pid, const char *file, uint32_t base) {
   char path[64];
@@ -58,9 +59,9 @@ static int clone_tree(int at, const struct mount_attr *attributes) {
   return -1;
 }
 
-int clone_idmapped(int dir, int namespace, bool read_only) {
+int clone_idmapped(int dir, int namespace, uint64_t more) {
   struct mount_attr attributes = {
-      .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV | (read_only ? MOUNT_ATTR_RDONLY : 0u),
+      .attr_set = MOUNT_ATTR_IDMAP | MOUNT_ATTR_NODEV | more,
       .propagation = MS_PRIVATE,
       .userns_fd = (uint64_t)(unsigned)namespace};
   return clone_tree(dir, &attributes);
@@ -72,7 +73,7 @@ static int open_layer(int parent, const char *path, int namespace, bool read_onl
     fail(failure, errno, "layer", "%s: %s", path, strerror(errno));
     return -1;
   }
-  int fd = clone_idmapped(dir, namespace, read_only);
+  int fd = clone_idmapped(dir, namespace, read_only ? MOUNT_ATTR_RDONLY : 0);
   if (fd < 0) fail(failure, errno, "layer", "idmapped mount of %s: %s", path, strerror(errno));
   return fd;
 }
@@ -103,6 +104,7 @@ bool layers_open(const struct host *host, const struct plan *plan, struct layers
     if (fd < 0) return false;
     layers->lowers[layers->lower_count] = fd;
   }
+  if (!volumes_open(host, plan, namespace, layers, failure)) return false;
   struct mount_attr agent = {.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
                              .propagation = MS_PRIVATE};
   layers->agent = clone_tree(host->agent, &agent);
@@ -144,13 +146,13 @@ static bool attach(int tree, const char *target, struct failure *failure) {
   return fail(failure, errno, "mount", "%s: %s", target, strerror(errno));
 }
 
-static bool attach_directory(int tree, const char *target, struct failure *failure) {
+bool mounts_attach_directory(int tree, const char *target, struct failure *failure) {
   if (mkdir(target, 0755) < 0) return fail(failure, errno, "staging", "%s: %s", target, strerror(errno));
   return attach(tree, target, failure);
 }
 
 /* Overlay makes its files with the mounter's ids, which must exist in the layers' mapping. */
-static bool act_as(uint32_t id, struct failure *failure) {
+bool mounts_act_as(uint32_t id, struct failure *failure) {
   if (prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0)
     return fail(failure, errno, "credentials", "%s", strerror(errno));
   setfsgid(id);
@@ -167,18 +169,18 @@ bool mounts_overlay(const struct plan *plan, const struct layers *layers, struct
   for (size_t i = 0; i < layers->lower_count; i++) {
     char name[16];
     snprintf(name, sizeof name, "l%zu", i);
-    if (!attach_directory(layers->lowers[i], name, failure)) return false;
+    if (!mounts_attach_directory(layers->lowers[i], name, failure)) return false;
     size_t used = strlen(options);
     snprintf(options + used, sizeof options - used, "%s%s", i ? ":" : "", name);
   }
-  if (!attach_directory(layers->own, "own", failure)) return false;
+  if (!mounts_attach_directory(layers->own, "own", failure)) return false;
   size_t used = strlen(options);
   snprintf(options + used, sizeof options - used,
            ",upperdir=own/upper,workdir=own/work,redirect_dir=on,index=off,metacopy=off");
-  if (!act_as(plan->id_base, failure)) return false;
+  if (!mounts_act_as(plan->id_base, failure)) return false;
   bool mounted = mount("caisson", "root", "overlay", MS_NODEV, options) == 0;
   int error = errno;
-  if (!act_as(0, failure)) return false;
+  if (!mounts_act_as(0, failure)) return false;
   if (!mounted) return fail(failure, error, "overlay", "%s", strerror(error));
   struct statvfs info;
   /* Where the work directory cannot be used the kernel mounts read-only and says so only in its log. */
@@ -196,8 +198,8 @@ bool mounts_assemble(const struct plan *plan, const struct layers *layers, struc
   cleanup_fd int file = open("agent", O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0444);
   if (file < 0) return fail(failure, errno, "staging", "agent: %s", strerror(errno));
   if (!attach(layers->agent, "agent", failure)) return false;
-  if (plan->lower_count == 0) return attach(layers->own, "root", failure);
-  return mounts_overlay(plan, layers, failure);
+  bool rooted = plan->lower_count == 0 ? attach(layers->own, "root", failure) : mounts_overlay(plan, layers, failure);
+  return rooted && volumes_place(layers, failure);
 }
 
 /* A directory that stands in the way is put aside: emptying it could take as long as its owner likes. */
@@ -249,9 +251,9 @@ static bool write_names(const struct plan *plan) {
 }
 
 bool mounts_write_names(const struct plan *plan, struct failure *failure) {
-  if (!act_as(plan->id_base, failure)) return false;
+  if (!mounts_act_as(plan->id_base, failure)) return false;
   bool written = write_names(plan);
   int error = errno;
-  if (!act_as(0, failure)) return false;
+  if (!mounts_act_as(0, failure)) return false;
   return written || fail(failure, error, "names", "/etc of the sandbox cannot be written: %s", strerror(error));
 }

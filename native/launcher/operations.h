@@ -12,6 +12,7 @@ struct pool_request {
   char save[LAUNCHER_MAX_ID + 1];
   char from[LAUNCHER_MAX_ID + 1];
   char dump[LAUNCHER_MAX_ID + 1];
+  char volume[LAUNCHER_MAX_ID + 1];
   char path[LAUNCHER_MAX_PATH + 1];
   uint64_t quota;
   uint64_t max;
@@ -43,7 +44,8 @@ bool operation_replace_root(const struct host *host, const struct pool_request *
 bool operation_save(const struct host *host, const struct pool_request *request, struct failure *failure);
 bool operation_remove_from_pool(const struct host *host, const struct pool_request *request, struct failure *failure);
 bool operation_keep_only(const struct host *host, const struct pool_request *request, struct failure *failure);
-/* Adds an ENTRY frame per root, save and dump. */
+bool operation_make_volume(const struct host *host, const struct pool_request *request, struct failure *failure);
+/* Adds an ENTRY frame per root, save, volume and dump. */
 bool operation_list_pool(const struct host *host, uint32_t stream, struct writer *reply, struct failure *failure);
 /* Writes a frozen sandbox's processes to a dump and adds BYTES to the reply. A failure leaves it frozen as it was. */
 bool operation_dump(const struct host *host, const struct pool_request *request, struct writer *reply,

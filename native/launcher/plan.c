@@ -2,9 +2,11 @@
 #include "plan.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "host.h"
+#include "volumes.h"
 
 static const uint64_t MAX_CPU_MILLIS = 1024 * 1000;
 static const uint64_t MAX_PIDS = 1024 * 1024;
@@ -19,6 +21,30 @@ static bool take_lower(const struct field *field, struct plan *plan) {
   char *path = plan->lowers[plan->lower_count++];
   if (!field_string(field, path, LAUNCHER_MAX_PATH + 1) || !path_valid(path) || !strchr(path, '/')) return false;
   return path_beneath(path, "images") || (path_beneath(path, "saves") && id_valid(strchr(path, '/') + 1));
+}
+
+/* One beneath another would be looked up in what other sandboxes write. */
+static bool is_apart(const struct plan *plan, const char *path) {
+  for (size_t i = 0; i < plan->volume_count; i++)
+    if (path_beneath(path, plan->volumes[i].path) || path_beneath(plan->volumes[i].path, path)) return false;
+  return true;
+}
+
+/* "<volume>\t<ro or rw>\t<path>" */
+static bool take_volume(const struct field *field, struct plan *plan) {
+  char line[LAUNCHER_MAX_ID + 4 + LAUNCHER_MAX_PATH + 1];
+  if (plan->volume_count == LAUNCHER_MAX_VOLUMES || !field_string(field, line, sizeof line)) return false;
+  char *path = line;
+  const char *volume = strsep(&path, "\t");
+  const char *mode = path ? strsep(&path, "\t") : NULL;
+  struct volume_mount *next = &plan->volumes[plan->volume_count];
+  if (!path || !id_valid(volume) || (strcmp(mode, "ro") != 0 && strcmp(mode, "rw") != 0)) return false;
+  if (!volume_target_valid(path) || !is_apart(plan, path)) return false;
+  snprintf(next->volume, sizeof next->volume, "%s", volume);
+  snprintf(next->path, sizeof next->path, "%s", path);
+  next->read_only = strcmp(mode, "ro") == 0;
+  plan->volume_count++;
+  return true;
 }
 
 bool field_in_range(const struct field *field, uint64_t least, uint64_t most, uint64_t *out) {
@@ -43,6 +69,8 @@ static bool take_field(const struct field *field, struct plan *plan, struct fail
       return field_in_range(field, ROOT_OVERLAY, ROOT_POOL, &plan->root_kind) || request_refuse(failure, "ROOT_KIND");
     case TAG_LOWER:
       return take_lower(field, plan) || request_refuse(failure, "LOWER");
+    case TAG_VOLUME_MOUNT:
+      return take_volume(field, plan) || request_refuse(failure, "VOLUME_MOUNT");
     case TAG_DUMP:
       return (field_string(field, plan->dump, sizeof plan->dump) && id_valid(plan->dump)) || request_refuse(failure, "DUMP");
     case TAG_MEMORY:
@@ -71,6 +99,7 @@ bool plan_parse(const struct frame *frame, struct plan *plan, struct failure *fa
   /* A root of the pool may do without: then it is all there is. */
   if (plan->root_kind != ROOT_POOL && (plan->root_kind == ROOT_OVERLAY) != (plan->lower_count > 0))
     return request_refuse(failure, "LOWER");
+  if (plan->dump[0] && plan->volume_count > 0) return fail(failure, EINVAL, "request", "a dump has no volumes");
   if (!plan->limits.memory_bytes) return request_refuse(failure, "MEMORY");
   if (!plan->limits.cpu_millis) return request_refuse(failure, "CPU");
   if (!plan->limits.pids) return request_refuse(failure, "PIDS");
@@ -78,9 +107,15 @@ bool plan_parse(const struct frame *frame, struct plan *plan, struct failure *fa
 }
 
 bool plan_needs_pool(const struct plan *plan) {
-  bool needs = plan->root_kind == ROOT_POOL;
+  bool needs = plan->root_kind == ROOT_POOL || plan->volume_count > 0;
   for (size_t i = 0; i < plan->lower_count; i++) needs = needs || path_beneath(plan->lowers[i], "saves");
   return needs;
+}
+
+bool plan_has_volume(const struct plan *plan, const char *volume) {
+  for (size_t i = 0; i < plan->volume_count; i++)
+    if (strcmp(plan->volumes[i].volume, volume) == 0) return true;
+  return false;
 }
 
 static bool only_string(const struct frame *frame, uint8_t tag, char *out, size_t size) {

@@ -62,6 +62,10 @@ static bool remove_leftovers(int dir, struct failure *failure) {
   return failure->error == 0;
 }
 
+void pool_unfinished(char *out, const char *id) { snprintf(out, POOL_UNFINISHED_SIZE, "new-%s", id); }
+
+bool pool_destroy(int parent, const char *name) { return btrfs_destroy(parent, name) || errno == ENOENT; }
+
 static int open_part(int pool, const char *name) {
   if (mkdirat(pool, name, 0700) < 0 && errno != EEXIST) return -1;
   return open_beneath(pool, name, O_RDONLY | O_DIRECTORY, 0);
@@ -71,7 +75,8 @@ static bool open_parts(const struct host *host, struct pool *pool) {
   pool->dir = open_beneath(host->data, "pool", O_RDONLY | O_DIRECTORY, 0);
   pool->roots = pool->dir < 0 ? -1 : open_part(pool->dir, "sandboxes");
   pool->saves = pool->dir < 0 ? -1 : open_part(pool->dir, "saves");
-  return pool->roots >= 0 && pool->saves >= 0;
+  pool->volumes = pool->dir < 0 ? -1 : open_part(pool->dir, "volumes");
+  return pool->roots >= 0 && pool->saves >= 0 && pool->volumes >= 0;
 }
 
 /* A file system that is not the pool's alone keeps the quotas that it has: switching them on cannot be undone. */
@@ -94,7 +99,8 @@ static bool open_pool(const struct host *host, uint64_t max, struct pool *pool, 
   if (own && !mount_file(host, dir, max, failure)) return false;
   if (!open_parts(host, pool) || fchmod(pool->dir, 0700) < 0) return broken(failure, "pool");
   if (own && !prepare_file(pool, failure)) return false;
-  return remove_leftovers(pool->roots, failure) && remove_leftovers(pool->saves, failure);
+  return remove_leftovers(pool->roots, failure) && remove_leftovers(pool->saves, failure) &&
+         remove_leftovers(pool->volumes, failure);
 }
 
 bool operation_pool(const struct host *host, uint64_t max, struct writer *reply, struct failure *failure) {
@@ -115,7 +121,7 @@ bool operation_pool(const struct host *host, uint64_t max, struct writer *reply,
 
 bool pool_adopt(struct host *host, enum pool_kind kind, struct failure *failure) {
   if (host->pool.kind != POOL_CLOSED) return true;
-  struct pool pool = {.kind = kind, .dir = -1, .roots = -1, .saves = -1};
+  struct pool pool = {.kind = kind, .dir = -1, .roots = -1, .saves = -1, .volumes = -1};
   if (!open_parts(host, &pool)) return broken(failure, "pool");
   host->pool = pool;
   return true;

@@ -16,7 +16,15 @@ struct pool {
   /* Beneath it `sandboxes/<id>` and `saves/<save>`, each a subvolume with `upper` and `work`. */
   int roots;
   int saves;
+  /* `volumes/<volume>`, each a subvolume that is what sandboxes see. */
+  int volumes;
 };
+
+/* "new-<id>": what is being made, or was exchanged and is to go. No id has a hyphen. */
+enum { POOL_UNFINISHED_SIZE = LAUNCHER_MAX_ID + 8 };
+void pool_unfinished(char *out, const char *id);
+/* Removes a subvolume; nothing to do when absent. False with errno. */
+bool pool_destroy(int parent, const char *name);
 
 /* A pool smaller than this cannot be made. */
 static const uint64_t POOL_MIN_BYTES = (uint64_t)256 << 20;

@@ -6,8 +6,20 @@
 
 #include "dump.h"
 #include "router_jobs.h"
+#include "volumes.h"
 
-enum { HAS_ID = 1, HAS_SAVE = 2, HAS_FROM = 4, HAS_DUMP = 8, HAS_PATH = 16, HAS_QUOTA = 32, HAS_MAX = 64, HAS_OPAQUE = 128, HAS_END = 256 };
+enum {
+  HAS_ID = 1,
+  HAS_SAVE = 2,
+  HAS_FROM = 4,
+  HAS_DUMP = 8,
+  HAS_PATH = 16,
+  HAS_QUOTA = 32,
+  HAS_MAX = 64,
+  HAS_OPAQUE = 128,
+  HAS_END = 256,
+  HAS_VOLUME = 512
+};
 /* What is left when the pool begins to grow lasts for some of these, at the speed of memory. */
 enum { LOOK_MSEC = 100, NO_ROOM_MSEC = 30000 };
 
@@ -26,8 +38,9 @@ static const struct kind {
     {MESSAGE_MAKE_ROOT, JOB_MAKE_ROOT, HAS_ID, HAS_FROM | HAS_QUOTA, true, true},
     {MESSAGE_SAVE, JOB_SAVE, HAS_ID | HAS_SAVE, 0, false, true},
     {MESSAGE_REPLACE_ROOT, JOB_REPLACE_ROOT, HAS_ID | HAS_FROM, HAS_QUOTA, true, true},
-    /* One of the two. */
-    {MESSAGE_REMOVE_FROM_POOL, JOB_REMOVE_FROM_POOL, 0, HAS_ID | HAS_SAVE, true, true},
+    {MESSAGE_MAKE_VOLUME, JOB_MAKE_VOLUME, HAS_VOLUME, HAS_QUOTA, false, true},
+    /* One of the three. */
+    {MESSAGE_REMOVE_FROM_POOL, JOB_REMOVE_FROM_POOL, 0, HAS_ID | HAS_SAVE | HAS_VOLUME, true, true},
     {MESSAGE_KEEP_ONLY, JOB_KEEP_ONLY, HAS_ID | HAS_PATH, HAS_OPAQUE, true, false},
     {MESSAGE_LIST_POOL, JOB_LIST_POOL, 0, 0, false, false},
     {MESSAGE_MEASURE, JOB_MEASURE, HAS_SAVE, 0, false, true},
@@ -60,6 +73,8 @@ static unsigned take_field(const struct field *field, struct pool_request *reque
       return take_id(field, request->from, HAS_FROM);
     case TAG_DUMP:
       return take_id(field, request->dump, HAS_DUMP);
+    case TAG_VOLUME:
+      return take_id(field, request->volume, HAS_VOLUME);
     case TAG_PATH:
       return field_string(field, request->path, sizeof request->path) && path_valid(request->path) ? HAS_PATH : 0;
     case TAG_QUOTA:
@@ -86,8 +101,17 @@ static bool parse(const struct frame *frame, const struct kind *kind, struct poo
       return fail(failure, EINVAL, "request", "field %d is not known, not valid or there twice", field.tag);
     has |= bit;
   }
-  bool one = kind->message != MESSAGE_REMOVE_FROM_POOL || has == HAS_ID || has == HAS_SAVE;
+  bool one = kind->message != MESSAGE_REMOVE_FROM_POOL || has == HAS_ID || has == HAS_SAVE || has == HAS_VOLUME;
   return (!reader.malformed && (has & kind->needed) == kind->needed && one) || request_refuse(failure, "a field");
+}
+
+/* Its files would vanish beneath those that use them. */
+static bool volume_free(const struct server *server, const char *volume, struct failure *failure) {
+  const char *user = NULL;
+  for (const struct sandbox *at = server->sandboxes.first; at && !user; at = at->next)
+    if (at->pidfd >= 0 && volume_is_mounted(at->pid, volume)) user = at->id;
+  if (!user) user = jobs_start_with_volume(&server->jobs, volume);
+  return !user || fail(failure, EBUSY, "remove", "sandbox %s has the volume %s", user, volume);
 }
 
 static bool may_proceed(const struct server *server, const struct kind *kind, const struct pool_request *request,
@@ -98,6 +122,8 @@ static bool may_proceed(const struct server *server, const struct kind *kind, co
     return fail(failure, ENOTCONN, "request", "the pool is not open: POOL comes first");
   if (kind->idle && sandbox && sandbox->state != STATE_ENDED)
     return fail(failure, EBUSY, "request", "sandbox %s has not ended", request->id);
+  if (kind->job == JOB_REMOVE_FROM_POOL && request->volume[0] && !volume_free(server, request->volume, failure))
+    return false;
   if (kind->job == JOB_DUMP && request->save[0] && closed)
     return fail(failure, ENOTCONN, "request", "the pool is not open: POOL comes first");
   if ((kind->job == JOB_FREEZE || kind->job == JOB_DUMP) && (!sandbox || sandbox->state != STATE_RUNNING))
@@ -109,7 +135,7 @@ static void name_job(struct job *job, const struct pool_request *request) {
   if (job->kind == JOB_REMOVE_TREE)
     snprintf(job->name, sizeof job->name, "dumps/%s", request->dump);
   else
-    snprintf(job->name, sizeof job->name, "%s", request->id[0] ? request->id : request->save);
+    snprintf(job->name, sizeof job->name, "%s%s%s", request->id, request->id[0] ? "" : request->save, request->volume);
 }
 
 /* Not by way of a worker, which would take longer than all the rest of a resumption. */

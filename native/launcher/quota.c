@@ -13,6 +13,13 @@
 
 static const uint64_t HEADROOM = 16 << 20;
 
+bool quota_kept(const struct pool *pool, uint64_t bytes, struct failure *failure) {
+  enum quotas quotas;
+  if (bytes == 0) return true;
+  if (!btrfs_quotas(pool->dir, &quotas)) return fail(failure, errno, "quota", "pool: %s", strerror(errno));
+  return quotas == QUOTAS_SIMPLE || fail(failure, ENOTSUP, "quota", "the pool has no simple quotas");
+}
+
 bool quota_set(int root, uint64_t bytes) {
   if (bytes == 0) return fremovexattr(root, WANTED) == 0 || errno == ENODATA;
   return fsetxattr(root, WANTED, &bytes, sizeof bytes, 0) == 0 && btrfs_limit(root, bytes);

@@ -4,6 +4,8 @@
 
 #include "pool.h"
 
+/* Refuses a limit that the file system would not keep; 0 is none. */
+bool quota_kept(const struct pool *pool, uint64_t bytes, struct failure *failure);
 /* Sets the limit of a new root; 0 is none, whatever the save it was copied from had. False with errno. */
 bool quota_set(int root, uint64_t bytes);
 /* A root may be full to its last byte, and could not be mounted or cleared then: this gives a little room for what the

@@ -13,16 +13,9 @@
 #include "operations.h"
 #include "quota.h"
 
-/* "new-<id>": what is being made, or was exchanged and is to go. No id has a hyphen. */
-enum { UNFINISHED_SIZE = LAUNCHER_MAX_ID + 8 };
-
-static void unfinished_name(char *out, const char *id) { snprintf(out, UNFINISHED_SIZE, "new-%s", id); }
-
 static int open_subvolume(int parent, const char *name) {
   return open_beneath(parent, name, O_RDONLY | O_DIRECTORY, 0);
 }
-
-static bool gone(int parent, const char *name) { return btrfs_destroy(parent, name) || errno == ENOENT; }
 
 static bool fill(int root, uint64_t quota) {
   if (!quota_set(root, quota)) return false;
@@ -35,7 +28,7 @@ static bool fill(int root, uint64_t quota) {
 static bool make(const struct pool *pool, const char *name, const char *from, uint64_t quota) {
   cleanup_fd int save = from[0] ? open_subvolume(pool->saves, from) : -1;
   if (from[0] && save < 0) return false;
-  if (!gone(pool->roots, name)) return false;
+  if (!pool_destroy(pool->roots, name)) return false;
   if (!(from[0] ? btrfs_snapshot(pool->roots, name, save, false) : btrfs_create(pool->roots, name))) return false;
   cleanup_fd int root = open_subvolume(pool->roots, name);
   if (root >= 0 && fill(root, quota)) return true;
@@ -49,18 +42,10 @@ static bool broken(struct failure *failure, const char *what, const char *id) {
   return fail(failure, errno, what, "%s: %s", id, strerror(errno));
 }
 
-/* A limit that the file system would not keep is refused. */
-static bool quota_kept(const struct pool *pool, uint64_t quota, struct failure *failure) {
-  enum quotas quotas;
-  if (quota == 0) return true;
-  if (!btrfs_quotas(pool->dir, &quotas)) return broken(failure, "quota", "pool");
-  return quotas == QUOTAS_SIMPLE || fail(failure, ENOTSUP, "quota", "the pool has no simple quotas");
-}
-
 bool operation_make_root(const struct host *host, const struct pool_request *request, struct failure *failure) {
   const struct pool *pool = &host->pool;
-  char name[UNFINISHED_SIZE];
-  unfinished_name(name, request->id);
+  char name[POOL_UNFINISHED_SIZE];
+  pool_unfinished(name, request->id);
   if (!quota_kept(pool, request->quota, failure)) return false;
   if (faccessat(pool->roots, request->id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
     return fail(failure, EEXIST, "root", "%s exists", request->id);
@@ -73,15 +58,15 @@ bool operation_make_root(const struct host *host, const struct pool_request *req
 
 bool operation_replace_root(const struct host *host, const struct pool_request *request, struct failure *failure) {
   const struct pool *pool = &host->pool;
-  char name[UNFINISHED_SIZE];
-  unfinished_name(name, request->id);
+  char name[POOL_UNFINISHED_SIZE];
+  pool_unfinished(name, request->id);
   if (!quota_kept(pool, request->quota, failure)) return false;
   if (!make(pool, name, request->from, request->quota)) return broken(failure, "root", request->id);
   /* In one step, so that at every moment the id names the old root or the new one. */
   bool replaced = renameat2(pool->roots, name, pool->roots, request->id, RENAME_EXCHANGE) == 0 ||
                   (errno == ENOENT && renameat2(pool->roots, name, pool->roots, request->id, RENAME_NOREPLACE) == 0) ||
                   broken(failure, "root", request->id);
-  if (!gone(pool->roots, name)) log_line("%s: %s", name, strerror(errno));
+  if (!pool_destroy(pool->roots, name)) log_line("%s: %s", name, strerror(errno));
   return replaced;
 }
 
@@ -92,9 +77,12 @@ bool operation_save(const struct host *host, const struct pool_request *request,
 }
 
 bool operation_remove_from_pool(const struct host *host, const struct pool_request *request, struct failure *failure) {
+  const struct pool *pool = &host->pool;
   bool root = request->id[0] != 0;
-  const char *name = root ? request->id : request->save;
-  return gone(root ? host->pool.roots : host->pool.saves, name) || broken(failure, "remove", name);
+  bool volume = request->volume[0] != 0;
+  const char *name = root ? request->id : volume ? request->volume : request->save;
+  return pool_destroy(root ? pool->roots : volume ? pool->volumes : pool->saves, name) ||
+         broken(failure, "remove", name);
 }
 
 bool operation_measure(const struct host *host, const struct pool_request *request, struct writer *reply,
@@ -187,7 +175,8 @@ static bool list_pool(const struct pool *pool, uint32_t stream, struct writer *r
   struct usages usages = {0};
   bool ok = btrfs_commit(pool->dir) && btrfs_each_usage(pool->dir, add_usage, &usages) &&
             list_part(pool->roots, TAG_ID, &usages, stream, reply) &&
-            list_part(pool->saves, TAG_SAVE, &usages, stream, reply);
+            list_part(pool->saves, TAG_SAVE, &usages, stream, reply) &&
+            list_part(pool->volumes, TAG_VOLUME, &usages, stream, reply);
   free(usages.list);
   return ok;
 }

@@ -18,6 +18,7 @@
 #include "operations.h"
 #include "quota.h"
 #include "restore.h"
+#include "volumes.h"
 
 enum { RUNTIME_TIMEOUT_MSEC = 60000 };
 
@@ -112,7 +113,7 @@ static bool assemble(const struct host *host, const struct plan *plan, int dump,
   struct layers layers;
   return layers_open(host, plan, &layers, failure) && mounts_enter(host, failure) &&
          (dump < 0 || restore_prepare(host, plan, dump, &layers, failure)) && mounts_assemble(plan, &layers, failure) &&
-         mounts_write_names(plan, failure);
+         mounts_write_names(plan, failure) && volumes_make_targets(plan, failure);
 }
 
 static bool make_groups(const struct host *host, const struct plan *plan, int dump, struct failure *failure) {

@@ -60,6 +60,8 @@ static bool work_on_state(const struct job *job, const struct host *host, struct
       return operation_make_root(host, job->request, failure);
     case JOB_SAVE:
       return operation_save(host, job->request, failure);
+    case JOB_MAKE_VOLUME:
+      return operation_make_volume(host, job->request, failure);
     case JOB_REPLACE_ROOT:
       return operation_replace_root(host, job->request, failure);
     case JOB_REMOVE_FROM_POOL:

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 
 interface Condition {
   index: number
-  op: 'in' | 'not' | 'none'
+  op: 'in' | 'not' | 'none' | 'not-of-type'
   value?: string
   values?: string[]
 }
@@ -56,6 +56,6 @@ function rule(name: string, row: Row): string {
 
 function condition(c: Condition): string {
   const values = (c.values ?? [c.value ?? '']).map((value) => VALUES[value] ?? value)
-  const op = { in: 'OP_IN', not: 'OP_NOT', none: 'OP_NONE' }[c.op]
+  const op = { in: 'OP_IN', not: 'OP_NOT', none: 'OP_NONE', 'not-of-type': 'OP_NOT_OF_TYPE' }[c.op]
   return `{.op = ${op}, .index = ${c.index}, .count = ${values.length}, .values = {${values.join(', ')}}}`
 }

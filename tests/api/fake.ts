@@ -2,6 +2,7 @@ import { Duplex } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { SandboxError } from '@caisson/protocol/errors'
 import type {
+  Build,
   BuildProgress,
   Execution,
   ExposedPort,
@@ -13,6 +14,8 @@ import type {
   Scope,
   Session,
   Snapshot,
+  Template,
+  Volume,
 } from '@caisson/protocol/resources'
 import type { FileStat } from '../../packages/server/src/guest/guest.ts'
 import type { OutputChunk, UseCases } from '../../packages/server/src/sandboxes/use-cases.ts'
@@ -58,6 +61,9 @@ export function sandboxNamed(id: string): Sandbox {
     isolation: { driver: 'memory', storage: 'memory', description: 'none' },
     network: noNetwork,
     ports: [],
+    allPorts: null,
+    portHost: null,
+    volumes: [],
     idleTimeoutMs: null,
     expiresAt: null,
     onTimeout: 'kill',
@@ -67,7 +73,10 @@ export function sandboxNamed(id: string): Sandbox {
     pause: null,
     snapshotId: null,
     forkedFrom: null,
+    templateId: null,
     sessionId: null,
+    workdir: null,
+    startCommand: null,
     dependencies: [],
     packages: [],
     projectId: null,
@@ -145,6 +154,38 @@ const SNAPSHOT: Snapshot = {
   updatedAt: at,
 }
 
+const VOLUME: Volume = {
+  id: 'vol_1',
+  name: 'v',
+  metadata: {},
+  limitBytes: null,
+  usedBytes: 0,
+  mounts: [],
+  createdAt: at,
+  updatedAt: at,
+}
+
+const TEMPLATE: Template = {
+  id: 'tpl_1',
+  name: 't',
+  tags: [],
+  resources: {},
+  sandboxes: 0,
+  createdAt: at,
+  updatedAt: at,
+}
+
+const BUILD: Build = {
+  id: 'bld_1',
+  templateId: 'tpl_1',
+  status: 'waiting',
+  tags: ['latest'],
+  reason: null,
+  createdAt: at,
+  startedAt: null,
+  endedAt: null,
+}
+
 const SESSION: Session = {
   id: 'ses_1',
   name: null,
@@ -214,6 +255,8 @@ const STAT: Omit<FileStat, 'size'> = {
   mtimeMs: 0,
   link: null,
 }
+
+const VOLUME_FILE = { ...STAT, name: 'a', path: '/a', size: 1 }
 
 /** A sandbox "sbx_1", an execution "exe_1" whose program a test chooses, and files in a map. Nothing runs. */
 export class FakeUseCases implements UseCases {
@@ -474,6 +517,48 @@ export class FakeUseCases implements UseCases {
   removeFile = async () => {}
   changeMode = async () => {}
   changeOwner = async () => {}
+  setAttributes = async () => {}
+  findAccount = async () => ({ name: 'agent', uid: 1000, gid: 1000, home: '/home/agent' })
+  listUsage = async (id: string) => {
+    await this.getSandbox(id)
+    return []
+  }
+  createVolume = async () => VOLUME
+  listVolumes = async () => ({ volumes: [VOLUME], total: 1 })
+  getVolume = async () => VOLUME
+  deleteVolume = async () => {}
+  listVolumeFiles = async () => [VOLUME_FILE]
+  statVolumeFile = async () => VOLUME_FILE
+  readVolumeFile = async (_: string, { path }: { path: string }) => this.readFile(_, { path })
+  writeVolumeFile = async (_: string, { path }: { path: string }, data: AsyncIterable<Uint8Array>) => {
+    await this.writeFile(_, { path }, data)
+    return VOLUME_FILE
+  }
+  makeVolumeDirectory = async () => VOLUME_FILE
+  changeVolumeFile = async () => VOLUME_FILE
+  removeVolumeFile = async () => {}
+  measureVolume = async () => ({ files: 1, bytes: 11 })
+  createTemplate = async () => ({ template: TEMPLATE, build: BUILD })
+  startBuild = async () => BUILD
+  getBuild = async () => BUILD
+  readBuildLog = async () => []
+  cancelBuild = async () => BUILD
+  hasBuildFiles = async () => true
+  putBuildFiles = async (_: string, data: AsyncIterable<Uint8Array>) => {
+    await textOf(data)
+  }
+  listTemplates = async () => ({ templates: [TEMPLATE], total: 1 })
+  getTemplate = async () => TEMPLATE
+  deleteTemplate = async () => {}
+  tagTemplate = async () => TEMPLATE
+  untagTemplate = async () => TEMPLATE
+  sandboxTokens = (id: string) => ({ access: `access-${id}`, traffic: `traffic-${id}` })
+  admittedBy = (token: string) => (token === 'access-sbx_1' ? 'sbx_1' : null)
+  whoseToken = (passes: (token: string) => boolean) => (passes('access-sbx_1') ? 'sbx_1' : null)
+  volumeToken = (volume: string) => `volume-${volume}`
+  admittedToVolume = (token: string, volume: string) => token === `volume-${volume}`
+  buildFilesToken = (hash: string) => `files-${hash}`
+  buildFilesOf = (token: string) => (token.startsWith('files-') ? token.slice(6) : null)
   pauseSandbox = (id: string) => this.getSandbox(id)
   resumeSandbox = (id: string) => this.getSandbox(id)
   forkSandbox = async (id: string) => ({ sandboxes: [await this.getSandbox(id)], stages: [] })

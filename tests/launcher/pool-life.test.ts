@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cannotRun, until, World } from './fixture.ts'
-import { endRoots, GIB, inside, killAll, MIB, makeRoot } from './pool-world.ts'
+import { endRoots, GIB, inside, killAll, MIB, makeRoot, refused } from './pool-world.ts'
 
 const run = promisify(execFile)
 
@@ -123,9 +123,16 @@ test.skipIf(cannotRun)(
     await expect(pool.makeRoot('limited', { from: null, diskBytes: 8 * MIB })).rejects.toMatchObject({
       step: 'quota',
     })
+    await expect(pool.makeVolume('vol_limited', 8 * MIB)).rejects.toMatchObject({ step: 'quota' })
+    await pool.makeVolume('vol_a', null)
     await pool.makeRoot('first', { from: null, diskBytes: null })
-    await world.startOnPool('first')
+    const volumes = [{ volume: 'vol_a', path: '/data', readOnly: false }]
+    await world.launcher.start(
+      world.plan({ id: 'first', root: { kind: 'pool', lowers: [world.lower] }, volumes }),
+    )
     await world.ask('first', 'put /tmp/file text')
+    expect(await world.ask('first', 'put /data/file text')).toBe('put ok\n')
+    await expect(pool.removeVolume('vol_a')).rejects.toEqual(refused(constants.errno.EBUSY))
     await pool.save('first', 'sav_first')
     await world.launcher.delete('first')
     await pool.replaceRoot('first', 'sav_first', null)
@@ -134,6 +141,7 @@ test.skipIf(cannotRun)(
     await world.launcher.delete('first')
     await pool.removeRoot('first')
     await pool.removeSave('sav_first')
+    await pool.removeVolume('vol_a')
     expect(existsSync(join(world.dataDir, 'pool.img'))).toBe(false)
   },
 )

@@ -27,6 +27,7 @@ describe.skipIf(cannotRun)('requests about the pool', () => {
     }
   }
   const id = () => fields().string(Tag.ID, 'x')
+  const volume = () => fields().string(Tag.VOLUME, 'v')
 
   test('wait for POOL', async () => {
     for (const [type, payload] of [
@@ -35,6 +36,8 @@ describe.skipIf(cannotRun)('requests about the pool', () => {
       [Message.REPLACE_ROOT, id().string(Tag.FROM, 's')],
       [Message.REMOVE_FROM_POOL, id()],
       [Message.MEASURE, fields().string(Tag.SAVE, 's')],
+      [Message.MAKE_VOLUME, fields().string(Tag.VOLUME, 'v')],
+      [Message.REMOVE_FROM_POOL, fields().string(Tag.VOLUME, 'v')],
     ] as const)
       await expect(request(type, payload.encode())).rejects.toEqual(refused(ENOTCONN))
     for (const root of [
@@ -42,6 +45,8 @@ describe.skipIf(cannotRun)('requests about the pool', () => {
       { kind: 'overlay' as const, lowers: ['saves/s'] },
     ])
       await expect(world.launcher.start(world.plan({ root }))).rejects.toEqual(refused(ENOTCONN))
+    const volumes = [{ volume: 'v', path: '/data', readOnly: false }]
+    await expect(world.launcher.start(world.plan({ volumes }))).rejects.toEqual(refused(ENOTCONN))
     expect((await request(Message.LIST_POOL)).items).toEqual([])
     expect(existsSync(join(world.dataDir, 'pool.img'))).toBe(false)
   })
@@ -59,6 +64,13 @@ describe.skipIf(cannotRun)('requests about the pool', () => {
     ['a save with a hyphen', Message.SAVE, id().string(Tag.SAVE, 'new-x')],
     ['to remove nothing', Message.REMOVE_FROM_POOL, fields()],
     ['to remove two things', Message.REMOVE_FROM_POOL, id().string(Tag.SAVE, 's')],
+    ['to remove a volume and a save', Message.REMOVE_FROM_POOL, volume().string(Tag.SAVE, 's')],
+    ['a volume without an id', Message.MAKE_VOLUME, fields()],
+    ['a volume of a path', Message.MAKE_VOLUME, fields().string(Tag.VOLUME, '../v')],
+    ['a volume with a hyphen', Message.MAKE_VOLUME, fields().string(Tag.VOLUME, 'new-v')],
+    ['a volume with no room', Message.MAKE_VOLUME, volume().u64(Tag.QUOTA, 0)],
+    ['a volume of a save', Message.MAKE_VOLUME, volume().string(Tag.FROM, 's')],
+    ['a root that is a volume', Message.MAKE_ROOT, volume()],
     ['to put back to nothing', Message.REPLACE_ROOT, id()],
     ['to keep nothing', Message.KEEP_ONLY, id()],
     ['to keep an absolute path', Message.KEEP_ONLY, id().string(Tag.PATH, '/home')],
@@ -77,6 +89,33 @@ describe.skipIf(cannotRun)('requests about the pool', () => {
       await expect(request(Message.START, payload.encode())).rejects.toEqual(refused(EINVAL))
     },
   )
+
+  test.each([
+    '',
+    'v',
+    'v\trw',
+    'v\tx\t/data',
+    'v\t\t/data',
+    '\trw\t/data',
+    'v\trw\tdata',
+    'A\trw\t/data',
+    'v\trw\t/data\0x',
+  ])('are refused: a volume at %j', async (mount) => {
+    const plan = world.plan()
+    const payload = fields()
+      .string(Tag.ID, plan.id)
+      .string(Tag.HOSTNAME, plan.hostname)
+      .u64(Tag.ID_BASE, plan.idBase)
+      .u64(Tag.ROOT_KIND, RootKind.POOL)
+      .u64(Tag.MEMORY, plan.limits.memoryBytes)
+      .u64(Tag.CPU, plan.limits.cpuMillis)
+      .u64(Tag.PIDS, plan.limits.pids)
+      .string(Tag.VOLUME_MOUNT, mount)
+    await expect(request(Message.START, payload.encode())).rejects.toMatchObject({
+      errno: EINVAL,
+      message: expect.stringContaining('VOLUME_MOUNT'),
+    })
+  })
 
   test('take no file for a pool that others could have made', async () => {
     const image = join(world.dataDir, 'pool.img')

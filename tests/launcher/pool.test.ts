@@ -46,7 +46,10 @@ describe.skipIf(cannotRun)('the pool', () => {
     expect(await pool().measure('sav_first')).toMatchObject({ files: expect.any(Number) })
     await end('live', 'copy')
     await pool().removeSave('sav_first')
-    expect(await pool().list()).toEqual({ roots: new Map(), saves: new Map(), dumps: new Map() })
+    expect(await pool().list()).toEqual({
+      ...{ roots: new Map(), saves: new Map() },
+      ...{ volumes: new Map(), dumps: new Map() },
+    })
   })
 
   test('keeps whiteouts, renamed directories and hard links in a copy', async () => {

@@ -8,12 +8,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <linux/btrfs.h>
+#include <linux/fs.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -288,6 +291,48 @@ static void spin(void) {
   report("spin", pid);
 }
 
+/* A copy of this program, which says for whom it runs; with the set-user-id bit. */
+static void copy_program(const char *path) {
+  static char bytes[4 << 20];
+  int from = open("/proc/self/exe", O_RDONLY);
+  int to = open(path, O_CREAT | O_WRONLY | O_TRUNC, 0755);
+  ssize_t got = read(from, bytes, sizeof bytes);
+  bool ok = got > 0 && write(to, bytes, (size_t)got) == got && close(to) == 0 && chmod(path, 04755) == 0;
+  report("copy", ok ? 0 : -1);
+}
+
+static void execute(const char *path) {
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    execl(path, "probe", "euid", (char *)NULL);
+    _exit(126);
+  }
+  waitpid(child, NULL, 0);
+}
+
+/* What of a btrfs belongs to those who have its directories, unless somebody refuses it. */
+static void subvolumes(const char *path) {
+  struct btrfs_ioctl_vol_args named = {.name = "subvolume"};
+  struct btrfs_ioctl_vol_args_v2 copied = {.name = "copy"};
+  uint64_t read_only = BTRFS_SUBVOL_RDONLY;
+  int dir = open(path, O_RDONLY | O_DIRECTORY);
+  report("open", dir);
+  report("create", ioctl(dir, BTRFS_IOC_SUBVOL_CREATE, &named));
+  copied.fd = dir;
+  report("copy", ioctl(dir, BTRFS_IOC_SNAP_CREATE_V2, &copied));
+  report("read-only", ioctl(dir, BTRFS_IOC_SUBVOL_SETFLAGS, &read_only));
+  report("destroy", ioctl(dir, BTRFS_IOC_SNAP_DESTROY, &named));
+  report("received", ioctl(dir, BTRFS_IOC_SET_RECEIVED_SUBVOL, &(struct btrfs_ioctl_received_subvol_args){0}));
+  report("high-bits", syscall(SYS_ioctl, dir, 0xffffffff00000000ul | BTRFS_IOC_SUBVOL_CREATE, &named));
+  char file[256];
+  snprintf(file, sizeof file, "%s/file", path);
+  int from = open(file, O_CREAT | O_RDWR, 0600);
+  snprintf(file, sizeof file, "%s/clone", path);
+  int to = open(file, O_CREAT | O_RDWR, 0600);
+  report("clone", write(from, "x", 1) == 1 ? ioctl(to, FICLONE, from) : -1);
+}
+
 static void files(const char *command, char *path) {
   char *rest = path ? strchr(path, ' ') : NULL;
   if (rest) *rest++ = 0;
@@ -298,6 +343,10 @@ static void files(const char *command, char *path) {
   if (strcmp(command, "unlink") == 0) report("unlink", unlink(path));
   if (strcmp(command, "rename") == 0) report("rename", rename(path, rest));
   if (strcmp(command, "link") == 0) report("link", link(path, rest));
+  if (strcmp(command, "chown") == 0) report("chown", chown(path, (uid_t)atoi(rest), (gid_t)atoi(rest)));
+  if (strcmp(command, "copy-program") == 0) copy_program(path);
+  if (strcmp(command, "execute") == 0) execute(path);
+  if (strcmp(command, "subvolumes") == 0) subvolumes(path);
   if (strcmp(command, "spin") == 0) spin();
 }
 
@@ -346,6 +395,7 @@ static void serve(int fd) {
 }
 
 int main(int count, char **values) {
+  if (count == 2 && strcmp(values[1], "euid") == 0) return printf("%u\n", geteuid()) < 0;
   if (count != 3 || strcmp(values[1], "--listen-fd") != 0) return 64;
   prctl(PR_SET_DUMPABLE, 0);
   signal(SIGCHLD, SIG_IGN);

@@ -25,6 +25,7 @@ async function openWorld(): Promise<World> {
   const config = { ...installed, dataDir, launcher: launcherInside ?? installed.launcher }
   const launcher = createLauncher(config)
   const layers = await openLayers(dataDir, launcher)
+  const { volumes } = layers
   const image = await new Catalogue(config).resolve('base:latest')
   return {
     driver: () => new OciDriver({ launcher: createLauncher(config), dataDir, crun: config.crun }),
@@ -37,6 +38,13 @@ async function openWorld(): Promise<World> {
     breakPlan: (plan) => ({
       ...plan,
       root: { ...plan.root, lowers: ['images/missing/rootfs'] } as typeof plan.root,
+    }),
+    ...(volumes && {
+      volume: async () => {
+        const volume = `vol_oci_${++last}`
+        await volumes.create(volume, null)
+        return volume
+      },
     }),
     reachable: { address: INTERNET.v4, port: INTERNET.port },
     killAgent: async (id) => {
@@ -52,6 +60,7 @@ async function openWorld(): Promise<World> {
     close: async () => {
       for (const { id } of await launcher.list()) await launcher.delete(id)
       for (const id of await layers.list()) await layers.remove(id)
+      for (const volume of (await volumes?.list())?.keys() ?? []) await volumes?.remove(volume)
       await launcher.shutdown()
       await launcher.close()
       await rm(dataDir, { recursive: true, force: true })

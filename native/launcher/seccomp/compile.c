@@ -8,7 +8,9 @@
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <linux/audit.h>
+#include <linux/btrfs.h>
 #include <linux/filter.h>
+#include <linux/fs.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -36,7 +38,8 @@
 
 enum { MAX_VALUES = 8, MAX_CONDITIONS = 3, MAX_RULES = 1024 };
 
-enum op { OP_UNUSED, OP_IN, OP_NOT, OP_NONE };
+/* OP_NOT_OF_TYPE: of an ioctl, by which the kernel knows whose it is. */
+enum op { OP_UNUSED, OP_IN, OP_NOT, OP_NONE, OP_NOT_OF_TYPE };
 
 struct condition {
   enum op op;
@@ -98,13 +101,16 @@ struct failing {
 
 static void emit_condition(const struct condition *condition, struct failing *failing, size_t *failing_count) {
   emit(BPF_LD | BPF_W | BPF_ABS, (unsigned)offsetof(struct seccomp_data, args) + 8 * condition->index, 0, 0);
+  bool of_type = condition->op == OP_NOT_OF_TYPE;
+  if (of_type) emit(BPF_ALU | BPF_AND | BPF_K, _IOC_TYPEMASK << _IOC_TYPESHIFT, 0, 0);
   for (size_t i = 0; i < condition->count; i++) {
+    unsigned value = of_type ? condition->values[i] << _IOC_TYPESHIFT : condition->values[i];
     bool last = i + 1 == condition->count;
     if (condition->op == OP_IN) {
-      size_t at = emit(BPF_JMP | BPF_JEQ | BPF_K, condition->values[i], condition->count - 1 - i, 0);
+      size_t at = emit(BPF_JMP | BPF_JEQ | BPF_K, value, condition->count - 1 - i, 0);
       if (last) failing[(*failing_count)++] = (struct failing){at, true};
     } else {
-      size_t at = emit(BPF_JMP | (condition->op == OP_NOT ? BPF_JEQ : BPF_JSET) | BPF_K, condition->values[i], 0, 0);
+      size_t at = emit(BPF_JMP | (condition->op == OP_NONE ? BPF_JSET : BPF_JEQ) | BPF_K, value, 0, 0);
       failing[(*failing_count)++] = (struct failing){at, false};
     }
   }

@@ -894,7 +894,10 @@ static const struct rule RULES[] = {
     {.name = "socketpair", .number = __NR_socketpair, .error = EAFNOSUPPORT, .otherwise = true},
 #endif
 #ifdef __NR_ioctl
-    {.name = "ioctl", .number = __NR_ioctl, .error = 0, .conditions = {{.op = OP_NOT, .index = 1, .count = 1, .values = {TIOCSTI}}}},
+    {.name = "ioctl", .number = __NR_ioctl, .error = 0, .conditions = {{.op = OP_IN, .index = 1, .count = 3, .values = {FICLONE, FICLONERANGE, FIDEDUPERANGE}}}},
+#endif
+#ifdef __NR_ioctl
+    {.name = "ioctl", .number = __NR_ioctl, .error = 0, .conditions = {{.op = OP_NOT, .index = 1, .count = 1, .values = {TIOCSTI}}, {.op = OP_NOT_OF_TYPE, .index = 1, .count = 1, .values = {BTRFS_IOCTL_MAGIC}}}},
 #endif
 #ifdef __NR_ioctl
     {.name = "ioctl", .number = __NR_ioctl, .error = EPERM, .otherwise = true},

@@ -1,5 +1,5 @@
 import type { CreateOptions, NetworkAsked } from 'caisson'
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { UsageError } from './failure.ts'
 import { defined, gather, wholeNumber } from './options.ts'
 
@@ -63,12 +63,21 @@ const limitsOf = ({ uploadRate, downloadRate, maxConnections }: NetworkFlags) =>
 export interface PortFlags {
   port?: number[]
   publicPort?: number[]
+  allPorts?: 'public' | 'private'
+  portHost?: string
 }
 
 export function withPortOptions(command: Command): Command {
-  return command
-    .option('--port <port>', 'expose a port to whoever has a token (repeatable)', gatherPort)
-    .option('--public-port <port>', 'expose a port to whoever has its address (repeatable)', gatherPort)
+  return (
+    command
+      .option('--port <port>', 'expose a port to whoever has a token (repeatable)', gatherPort)
+      .option('--public-port <port>', 'expose a port to whoever has its address (repeatable)', gatherPort)
+      .addOption(
+        new Option('--all-ports <access>', 'expose every other port as well').choices(['public', 'private']),
+      )
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: that is how it is written.
+      .option('--port-host <host>', 'Host that programs behind ports see; "${PORT}" is the port')
+  )
 }
 
 /** The ports that the options ask for; undefined: none. */

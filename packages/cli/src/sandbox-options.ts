@@ -19,6 +19,8 @@ export interface SandboxFlags extends NetworkFlags, PortFlags {
   disk?: string
   pids?: number
   snapshot?: string
+  template?: string
+  volume?: NonNullable<CreateOptions['volumes']>
   runtime?: string
   runtimeId?: string
   dependency?: string[]
@@ -44,6 +46,8 @@ export function withSandboxOptions(command: Command): Command {
     .option('--pids <n>', 'limit of processes and threads', wholeNumber)
   return withPortOptions(withNetworkOptions(command))
     .option('--snapshot <reference>', 'start from a snapshot: its id, name:tag, name or tag')
+    .option('--template <reference>', 'start from a template: its id, name or name:tag')
+    .option('--volume <name:/path[:ro]>', 'mount a volume (repeatable)', gatherVolume)
     .option('--runtime <name>', 'runtime, such as base:latest; "caisson runtime list" shows them')
     .option('--runtime-id <id>', 'runtime by its id')
     .option('--dependency <package>', 'Debian package to install, name or name=version (repeatable)', gather)
@@ -74,10 +78,14 @@ export function sandboxOf(flags: SandboxFlags): CreateOptions {
     ...(Object.keys(resources).length > 0 && { resources }),
     network: networkOf(flags),
     snapshot: flags.snapshot,
+    template: flags.template,
+    volumes: flags.volume,
     runtime: flags.runtime ?? flags.runtimeId,
     dependencies: flags.dependency,
     packages: flags.package,
     ports: portsOf(flags),
+    allPorts: flags.allPorts,
+    portHost: flags.portHost,
     env: flags.env,
     files: flags.file,
     metadata: flags.metadata,
@@ -104,6 +112,17 @@ function gatherFile(text: string, before: LongFiles = []): LongFiles {
   const mode = lstatSync(local).mode & 0o777
   const content = toBase64(readFileSync(local))
   return [...before, { path: text.slice(0, cut), content, encoding: 'base64', mode }]
+}
+
+/** Names of volumes have no colon; a path may. */
+function gatherVolume(
+  text: string,
+  before: NonNullable<CreateOptions['volumes']> = [],
+): NonNullable<CreateOptions['volumes']> {
+  const [, volume, path, access] = /^([^:]+):(\/.*?)(?::(ro|rw))?$/s.exec(text) ?? []
+  if (volume === undefined || path === undefined)
+    throw new InvalidArgumentError('Write name:/path, and :ro behind it for one that is only read.')
+  return [...before, { volume, path, ...(access === 'ro' && { readOnly: true }) }]
 }
 
 const isFile = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false

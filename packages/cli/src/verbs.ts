@@ -79,6 +79,18 @@ export const VERBS: readonly Verb[] = [
     load: () => import('./commands/snapshot.ts'),
   },
   {
+    name: 'template',
+    aliases: ['templates', 'tpl'],
+    summary: 'build, list and delete what sandboxes are made of, in steps',
+    load: () => import('./commands/template.ts'),
+  },
+  {
+    name: 'volume',
+    aliases: ['volumes', 'vol'],
+    summary: 'files that outlive sandboxes, for several at once',
+    load: () => import('./commands/volume.ts'),
+  },
+  {
     name: 'session',
     aliases: ['sessions'],
     summary: 'sandboxes for conversations, started and paused by themselves',
@@ -144,6 +156,11 @@ export const VERBS: readonly Verb[] = [
     load: () => import('./commands/events.ts'),
   },
   { name: 'usage', summary: 'show what a sandbox uses now', load: () => import('./commands/usage.ts') },
+  {
+    name: 'metrics',
+    summary: 'show what a sandbox used in the last hours',
+    load: () => import('./commands/metrics.ts'),
+  },
   {
     name: 'stats',
     summary: 'show what all sandboxes used between two dates',

@@ -92,6 +92,43 @@ export const ERRORS = {
     message: (d) =>
       `Sandbox ${d.sandbox} has a checkpoint "${d.checkpoint}" already. Delete it or choose another name.`,
   }),
+  volume_not_found: row<{ volume: string }>({
+    status: 404,
+    retry: false,
+    message: (d) => `Volume "${d.volume}" does not exist. "caisson volume list" shows what there is.`,
+  }),
+  volume_exists: row<{ volume: string }>({
+    status: 409,
+    retry: false,
+    message: (d) => `A volume "${d.volume}" exists already. Use it, or choose another name.`,
+  }),
+  volume_in_use: row<{ volume: string; sandboxes: string[] }>({
+    status: 409,
+    retry: false,
+    message: (d) =>
+      `Volume "${d.volume}" is mounted in ${d.sandboxes.join(', ')}. Delete those sandboxes first.`,
+  }),
+  template_not_found: row<{ template: string }>({
+    status: 404,
+    retry: false,
+    message: (d) =>
+      `Template "${d.template}" does not exist, or has no build that is ready. "caisson template list" shows them.`,
+  }),
+  template_in_use: row<{ name: string; template: string }>({
+    status: 409,
+    retry: false,
+    message: (d) => `The name "${d.name}" belongs to template ${d.template}. Choose another name.`,
+  }),
+  build_not_found: row<{ build: string }>({
+    status: 404,
+    retry: false,
+    message: (d) => `Build "${d.build}" does not exist.`,
+  }),
+  build_state: row<{ build: string; status: string; event: string }>({
+    status: 409,
+    retry: false,
+    message: (d) => `Build ${d.build} is ${d.status} and cannot ${d.event}. Create another build.`,
+  }),
   session_not_found: row<{ session: string }>({
     status: 404,
     retry: false,

@@ -83,17 +83,17 @@ export const FrameType = {
   CANCEL: 18,
   /** One entry of a directory or a tree: NAME and the fields of a stat. In TREE_WRITE it comes from the host. Both. */
   ENTRY: 19,
-  /** Something happened below a watched directory: CHANGE, NAME (relative to it; absent for `overflow`), TARGET (the new name of a `rename`), FILE_TYPE where it is known. */
+  /** Something happened below a watched directory: CHANGE, NAME (relative to it; absent for `overflow`), TARGET (the new name of a `rename`), FILE_TYPE where it is known; CONTENT = 1: what came has been written already, by the agent or before it was found. */
   EVENT: 20,
   /** Request: PATH, USER?, OFFSET?, LENGTH?, RESUME? (what was received of that upload so far, instead of the file). Answered by OK (a stat), DATA… (which the host acknowledges), END. Only regular files: others are EINVAL and MESSAGE names the type. */
   FILE_READ: 32,
-  /** Request: PATH, USER?, MODE?, PARENTS?. Answered by OK, then the host sends DATA… (acknowledged), END; answered by OK (a stat) once a temporary file was renamed into place. A symbolic link is written through. Owned by USER, or by the owner of what root replaces; MODE absent: that of the replaced file, or 0644. With RESUME the temporary file is kept when the request ends in any way, and found again by the same PATH, USER and RESUME: the first OK carries OFFSET, how much it holds, and the first DATA has that offset; the host may ask to go on at a lower OFFSET (what is above is cut off; a higher one is EINVAL); at END it is renamed into place when it holds exactly SIZE bytes, else the OK carries OFFSET and no stat. One request at a time goes on with it: others are EBUSY; EEXIST: the name is another user's file. */
+  /** Request: PATH, USER?, MODE?, PARENTS?. Answered by OK, then the host sends DATA… (acknowledged), END; answered by OK (a stat) once a temporary file was renamed into place. A symbolic link is written through. Owned by USER, or by the owner of what root replaces; MODE absent: that of the replaced file, or 0644. With UID and GID (both; only root, without RESUME) it is theirs in the end and from the start, and root's rights still decide; XATTR* (`user.…`) are set before it takes its place. With RESUME the temporary file is kept when the request ends in any way, and found again by the same PATH, USER and RESUME: the first OK carries OFFSET, how much it holds, and the first DATA has that offset; the host may ask to go on at a lower OFFSET (what is above is cut off; a higher one is EINVAL); at END it is renamed into place when it holds exactly SIZE bytes, else the OK carries OFFSET and no stat. One request at a time goes on with it: others are EBUSY; EEXIST: the name is another user's file. */
   FILE_WRITE: 33,
-  /** Request: PATH, USER?, FOLLOW? (1 = what a symbolic link points to). Answered by OK (a stat). */
+  /** Request: PATH, USER?, FOLLOW? (1 = what a symbolic link points to), ATTRIBUTES?. Answered by OK (a stat). */
   FILE_STAT: 34,
-  /** Request: PATH, USER?. Answered by ENTRY…, END. */
+  /** Request: PATH, USER?, ATTRIBUTES?. Answered by ENTRY…, END. */
   FILE_LIST: 35,
-  /** Request: PATH, USER?, MODE?, PARENTS? (1 = missing parents too, and an existing directory is no error). Answered by OK with CREATED per directory made, as many as fit a frame. */
+  /** Request: PATH, USER?, MODE?, PARENTS? (1 = missing parents too, and an existing directory is no error), UID and GID? (both; only root: what is made belongs to them, and root's rights still decide). Answered by OK with CREATED per directory made, as many as fit a frame. */
   FILE_MKDIR: 36,
   /** Request: PATH, TARGET, USER?. Replaces a file at TARGET. Answered by OK. */
   FILE_RENAME: 37,
@@ -107,10 +107,12 @@ export const FrameType = {
   FILE_WATCH: 41,
   /** Request: PATH? (a directory, made when it is missing, that all names stay beneath, links followed or not; absent: each NAME is a path like that of FILE_WRITE, and a link in the place of a file is written through), USER?. Answered by OK; then the host sends per entry an ENTRY (NAME, FILE_TYPE: S_IFREG, S_IFDIR or S_IFLNK, MODE?, MTIME_NS?, SIZE, LINK) and, for a regular file, DATA of exactly SIZE bytes; then END. With PATH, names that are absolute or have a `..` in them are EINVAL, and what leads out through a link is EXDEV. Missing parents are made; files are replaced atomically (MODE absent: that of the replaced file, or 0644), a file or link replaces whatever is no directory, an existing directory is kept with its mode and time, one that is made gets its own at END. The offset of DATA and ACK counts the payload of ENTRY frames too; ACK comes when a quarter of the window has. Set-user-id and set-group-id bits are dropped. EXACT? (1; only root, with PATH): entries are as they say in everything: UID and GID, all bits of MODE, XATTR*, S_IFIFO too, and one with TARGET is a hard link to that name beneath PATH; a directory that is there already is changed to what its entry says, and replaces what is none; links are followed as if PATH were the root, other mounts not entered; SKIPPED in the answer counts attributes that could not be set. Answered by OK with COUNT (entries), SIZE (bytes of files) and CREATED (absolute paths of directories, as many as fit a frame); or by ERROR whose COUNT says how many entries were completed and NAME which one failed. */
   TREE_WRITE: 42,
-  /** Request: PATH, USER?, DEPTH? (1 = the directory's own entries; absent: all), CONTENT? (1 = contents too). Answered by OK (a stat of PATH, followed when it is a link), then ENTRY (NAME relative to PATH; that of a regular file at PATH is its last component), directories before what is in them, in the order of their names' bytes; with CONTENT each regular file is followed by DATA of exactly its SIZE (one that shrinks meanwhile is filled up with zeros and counted as skipped). The host acknowledges; offsets count the payload of ENTRY frames too. Links are not followed, other mounts not entered. END carries SKIPPED: entries that could not be read, whose path is too long, or, with CONTENT, that no archive can hold (all but files, directories and links; these are not told). EXACT? (1): entries carry XATTR* and, where a file has several names, FILE_ID; with CONTENT FIFOs are told, too. E2BIG: a directory of millions of entries. */
+  /** Request: PATH, USER?, DEPTH? (1 = the directory's own entries; absent: all), CONTENT? (1 = contents too), ATTRIBUTES?. Answered by OK (a stat of PATH, followed when it is a link), then ENTRY (NAME relative to PATH; that of a regular file at PATH is its last component), directories before what is in them, in the order of their names' bytes; with CONTENT each regular file is followed by DATA of exactly its SIZE (one that shrinks meanwhile is filled up with zeros and counted as skipped). The host acknowledges; offsets count the payload of ENTRY frames too. Links are not followed, other mounts not entered. END carries SKIPPED: entries that could not be read, whose path is too long, or, with CONTENT, that no archive can hold (all but files, directories and links; these are not told). EXACT? (1): entries carry XATTR* and, where a file has several names, FILE_ID; with CONTENT FIFOs are told, too. E2BIG: a directory of millions of entries. */
   TREE_READ: 43,
   /** Request: PORT. Connects to a TCP port of the sandbox's own loopback, IPv4 first, then IPv6. Answered by OK; then DATA, ACK and END (no more from this side) both ways; after END from both sides the stream is over. DATA may be sent before OK. CANCEL resets. ERROR: ECONNREFUSED and the like, ECONNRESET later. */
   DIAL: 44,
+  /** Request: PATH (a regular file or a directory), USER?, XATTR* (set), REMOVED* (names of attributes to remove; one that is not there is no error). Only `user.…`; all names are looked at before anything is done, then they are done one by one, the removals last. Follows symbolic links. Answered by OK. EINVAL where MESSAGE names the type: neither file nor directory; E2BIG: more than MAX_XATTRS bytes; ENOTSUP: that file system has none. */
+  FILE_ATTRIBUTES: 45,
 } as const
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
@@ -186,6 +188,15 @@ export const Field = {
   XATTR: 46,
   /** Bytes that all names of one file have in common, and no other file of the tree. */
   FILE_ID: 47,
+  /** 1: regular files and directories are told with XATTR* (only `user.…`, as many as fit MAX_XATTRS) and SKIPPED, how many could not be told; symbolic links with RESOLVED, RESOLVED_TYPE and RESOLVED_MODE, where they lead to something. */
+  ATTRIBUTES: 48,
+  /** The name of an attribute to remove; repeats. */
+  REMOVED: 49,
+  /** The path of what a symbolic link leads to, without links in it. */
+  RESOLVED: 50,
+  /** FILE_TYPE and MODE of what a symbolic link leads to. */
+  RESOLVED_TYPE: 51,
+  RESOLVED_MODE: 52,
 } as const
 export type Field = (typeof Field)[keyof typeof Field]
 

@@ -7,6 +7,8 @@ import { runtimes } from './operations/runtimes.ts'
 import { sandboxes } from './operations/sandboxes.ts'
 import { server } from './operations/server.ts'
 import { snapshots } from './operations/snapshots.ts'
+import { templates } from './operations/templates.ts'
+import { volumes } from './operations/volumes.ts'
 
 export type { Operation } from './operations/operation.ts'
 
@@ -21,6 +23,8 @@ export const operations = {
   ...executions,
   ...network,
   ...files,
+  ...volumes,
+  ...templates,
   ...runtimes,
   ...server,
 }

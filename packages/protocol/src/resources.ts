@@ -11,12 +11,15 @@ import {
   userName,
 } from './resources/common.ts'
 import { PauseDepth, PauseState } from './resources/pause.ts'
+import { VolumeMount, VolumeMountAsked } from './resources/volume.ts'
 
 export * from './resources/pause.ts'
 export * from './resources/runtime.ts'
 export * from './resources/session.ts'
 export * from './resources/snapshot.ts'
 export * from './resources/storage.ts'
+export * from './resources/template.ts'
+export * from './resources/volume.ts'
 
 /** What the API speaks of. Answers tolerate fields that are new to a client; requests do not. */
 
@@ -219,6 +222,13 @@ export const Sandbox = z
     isolation: z.object({ driver: z.string(), storage: z.string(), description: z.string() }),
     network: Network,
     ports: z.array(ExposedPort),
+    allPorts: PortAccess.nullable().meta({
+      description: 'Who reaches the ports that are not listed; null: nobody.',
+    }),
+    portHost: z.string().nullable().meta({
+      description: 'The Host that programs behind exposed ports see; null: the one that was asked for.',
+    }),
+    volumes: z.array(VolumeMount),
     idleTimeoutMs: z.int().nullable(),
     expiresAt: z.iso
       .datetime()
@@ -231,7 +241,14 @@ export const Sandbox = z
     pause: PauseState.nullable().meta({ description: 'null: it is not paused.' }),
     snapshotId: z.string().nullable().meta({ description: 'The snapshot that it was made from.' }),
     forkedFrom: z.string().nullable().meta({ description: 'The sandbox that it was forked from.' }),
+    templateId: z.string().nullable().meta({ description: 'The template that it was made from.' }),
     sessionId: z.string().nullable(),
+    workdir: z.string().nullable().meta({
+      description: 'Where commands run that name no directory; null: the home of their user.',
+    }),
+    startCommand: z.string().nullable().meta({
+      description: 'Runs from its start on, in the background; of its template or runtime.',
+    }),
     dependencies: z.array(z.string()),
     packages: z.array(z.string()),
     projectId: z.string().nullable(),
@@ -280,6 +297,16 @@ export const CreateSandbox = z
       .max(64)
       .optional()
       .meta({ description: 'Ports to expose; private unless said otherwise.' }),
+    allPorts: PortAccess.optional().meta({
+      description: 'Expose every other port, too: to whoever has the address, or a token. Default: none.',
+    }),
+    portHost: z
+      .string()
+      .min(1)
+      .max(255)
+      .optional()
+      .meta({ description: 'The Host that programs behind exposed ports see; "${PORT}" is the port.' }),
+    volumes: z.array(VolumeMountAsked).max(32).optional(),
     onTimeout: z
       .enum(['kill', 'pause'])
       .optional()
@@ -295,6 +322,9 @@ export const CreateSandbox = z
       .meta({ description: 'A request to an exposed port resumes it. Default: false.' }),
     snapshot: text.optional().meta({
       description: 'Made from this snapshot instead of a runtime: an id, "name:tag", a name, or a tag.',
+    }),
+    template: text.optional().meta({
+      description: 'Made from a template instead of a runtime: an id, a name, or "name:tag".',
     }),
     dependencies: z
       .array(text)
@@ -445,6 +475,22 @@ export const Usage = z
   .meta({ id: 'Usage' })
 export type Usage = z.infer<typeof Usage>
 
+export const UsageSample = z
+  .object({
+    at: z.iso.datetime(),
+    cpuMillis: z.int().meta({ description: 'The limit, in thousandths of a CPU.' }),
+    cpuPercent: z
+      .number()
+      .meta({ description: 'Of one CPU, since the sample before; 200 is two CPUs at work.' }),
+    memoryBytes: z.int(),
+    memoryLimitBytes: z.int(),
+    pids: z.int(),
+    diskBytes: z.int().nullable(),
+    diskLimitBytes: z.int().nullable(),
+  })
+  .meta({ id: 'UsageSample', description: 'What a sandbox used at one time.' })
+export type UsageSample = z.infer<typeof UsageSample>
+
 export const Stats = z
   .object({
     start: z.iso.datetime(),
@@ -480,6 +526,10 @@ export const FileChange = z
     path: z.string().meta({ description: 'Relative to the watched directory; empty: that itself.' }),
     target: z.string().nullable().meta({ description: 'The new path of a rename.' }),
     fileType: z.enum(['file', 'directory', 'symlink', 'other']).nullable(),
+    content: z
+      .literal(true)
+      .optional()
+      .meta({ description: 'Of create: it has been written already, and no write need follow.' }),
   })
   .meta({ id: 'FileChange', description: 'overflow: changes were lost; look again.' })
 export type FileChange = z.infer<typeof FileChange>
@@ -497,6 +547,22 @@ export const FileInfo = z
     group: z.string().nullable(),
     modifiedAt: z.iso.datetime(),
     link: z.string().nullable(),
+    attributes: z
+      .record(z.string(), z.string())
+      .optional()
+      .meta({ description: 'Extended attributes "user.…", without that prefix; when they were asked for.' }),
+    resolved: z
+      .object({
+        path: z.string(),
+        type: z.enum(['file', 'directory', 'symlink', 'other']),
+        mode: z.int(),
+      })
+      .optional()
+      .meta({ description: 'What a link leads to in the end, told with attributes.' }),
+    attributesSkipped: z
+      .int()
+      .optional()
+      .meta({ description: 'Attributes that could not be told, because they are too large or not readable.' }),
   })
   .meta({ id: 'FileInfo' })
 export type FileInfo = z.infer<typeof FileInfo>

@@ -9,8 +9,10 @@ import { Runtimes } from './runtimes.ts'
 import { Sessions } from './sessions.ts'
 import { Snapshots } from './snapshots.ts'
 import { Storage } from './storage.ts'
+import { Templates } from './templates.ts'
 import type { Body, Channel, Transport, TransportRequest, TransportResponse } from './transport/transport.ts'
 import { gather } from './transport/transport.ts'
+import { Volumes } from './volumes.ts'
 import { errorFromWire } from './wire-error.ts'
 
 /** How to reach a server. With nothing given: `CAISSON_URL`, else the local server. */
@@ -66,6 +68,12 @@ const REPEATABLE = new Set<OperationName>([
   'resumeSandbox',
   'tagSnapshot',
   'deleteSession',
+  'setAttributes',
+  'changeVolumeFile',
+  'putBuildFiles',
+  'cancelBuild',
+  'tagTemplate',
+  'untagTemplate',
 ])
 
 /** Milliseconds before each new try of a request whose repetition changes nothing. */
@@ -96,6 +104,10 @@ export class Client {
   readonly sessions = new Sessions(this)
   /** What sandboxes can be made of. */
   readonly runtimes = new Runtimes(this)
+  /** What sandboxes are made of that was built in steps. */
+  readonly templates = new Templates(this)
+  /** Files that outlive sandboxes. */
+  readonly volumes = new Volumes(this)
   /** The server's disk. */
   readonly storage = new Storage(this)
   readonly #apiKey: string | undefined

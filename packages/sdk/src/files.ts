@@ -123,8 +123,14 @@ export class Files {
     return this.#client.call('checksumFile', { id: this.#id, path, algorithm, user }, { signal })
   }
 
-  /** A directory's entries, sorted by name; with `depth`, those of the directories in it as well. */
-  async list(path = '.', options: FileOptions & { depth?: number | undefined } = {}): Promise<FileInfo[]> {
+  /**
+   * A directory's entries, sorted by name; with `depth`, those of the directories in it as well. `attributes`: with the
+   * extended attributes that are the user's.
+   */
+  async list(
+    path = '.',
+    options: FileOptions & { depth?: number | undefined; attributes?: boolean | undefined } = {},
+  ): Promise<FileInfo[]> {
     const { signal, ...rest } = options
     return (await this.#client.call('listFiles', { id: this.#id, path, ...rest }, { signal })).files
   }
@@ -207,8 +213,11 @@ export class Files {
     return { ...link, url: link.url ?? here }
   }
 
-  /** Describes a file; a link itself unless `follow` is true. */
-  stat(path: string, options: FileOptions & { follow?: boolean } = {}): Promise<FileInfo> {
+  /** Describes a file; a link itself unless `follow` is true. `attributes`: with its extended attributes. */
+  stat(
+    path: string,
+    options: FileOptions & { follow?: boolean; attributes?: boolean | undefined } = {},
+  ): Promise<FileInfo> {
     const { signal, ...rest } = options
     return this.#client.call('statFile', { id: this.#id, path, ...rest }, { signal })
   }
@@ -259,5 +268,28 @@ export class Files {
   chown(path: string, uid: number, gid: number, options: FileOptions = {}): Promise<void> {
     const { signal, ...rest } = options
     return this.#client.call('changeOwner', { id: this.#id, path, uid, gid, ...rest }, { signal })
+  }
+
+  /**
+   * Sets extended attributes of a file or directory; null removes one. Names have no "user." before them. `stat()` and
+   * `list()` tell them.
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from 'caisson'
+   *
+   * await using sandbox = await Sandbox.create({ files: { 'a.txt': 'a' } })
+   * await sandbox.files.setAttributes('a.txt', { origin: 'upload' })
+   * console.log((await sandbox.files.stat('a.txt', { attributes: true })).attributes) // { origin: 'upload' }
+   * ```
+   */
+  setAttributes(
+    path: string,
+    attributes: Record<string, string | null>,
+    options: FileOptions = {},
+  ): Promise<void> {
+    const { signal, user } = options
+    const input = { id: this.#id, path, attributes, ...(user !== undefined && { user }) }
+    return this.#client.call('setAttributes', input, { signal })
   }
 }

@@ -6,10 +6,15 @@
 export { type ErrorCode, SandboxError } from '@caisson/protocol/errors'
 export type {
   ApiKey,
+  Build,
+  BuildFrom,
+  BuildLogEntry,
+  BuildStep,
   Checkpoint,
   Collected,
   CreateSandbox,
   CreateSnapshot,
+  CreateVolume,
   Destination,
   DiskUsage,
   Event as SandboxEvent,
@@ -37,7 +42,11 @@ export type {
   SshKey,
   Stats,
   Status,
+  Template,
   Usage,
+  UsageSample,
+  Volume,
+  VolumeMount,
 } from '@caisson/protocol/resources'
 export { ArchiveDownload } from './archive.ts'
 export type { BuildOptions, BuildResult } from './build/build.ts'
@@ -78,6 +87,14 @@ export { Session, type SessionOptions, type SessionQuery, Sessions } from './ses
 export { Snapshots } from './snapshots.ts'
 export { type Source, toBase64 } from './stdin.ts'
 export { Storage } from './storage.ts'
+export {
+  Builds,
+  type CopyStep,
+  type TemplateBuildOptions,
+  type TemplateDefinition,
+  type TemplateStep,
+  Templates,
+} from './templates.ts'
 export { type OpenTerminal, Terminal } from './terminal.ts'
 export type {
   Body,
@@ -88,5 +105,7 @@ export type {
 } from './transport/transport.ts'
 export type { FileSource, Progress } from './upload.ts'
 export { Variables } from './variables.ts'
+export { VolumeFiles, type VolumeOwner, type VolumeReadOptions } from './volume-files.ts'
+export { Volumes } from './volumes.ts'
 export { FileWatch } from './watch.ts'
 export type { WriteOptions } from './write-file.ts'

@@ -6,7 +6,9 @@ import type {
   PauseDepth,
   Sandbox as SandboxInfo,
   Snapshot,
+  Status,
   Usage,
+  UsageSample,
 } from '@caisson/protocol/resources'
 import { Checkpoints } from './checkpoints.ts'
 import type { CallOptions, Client } from './client.ts'
@@ -26,7 +28,11 @@ import { type OpenTerminal, Terminal } from './terminal.ts'
 import { Variables } from './variables.ts'
 
 /** Which sandboxes are listed, and in which order. */
-export type ListQuery = Omit<InputOf<'listSandboxes'>, 'metadata'> & {
+export type ListQuery = Omit<InputOf<'listSandboxes'>, 'metadata' | 'status' | 'createdAfter'> & {
+  /** One of these. */
+  status?: Status | Status[] | undefined
+  /** At that time or later; text is ISO 8601. */
+  createdAfter?: Date | string | undefined
   /** Every pair must match. */
   metadata?: Record<string, string> | undefined
 }
@@ -124,8 +130,13 @@ export class Sandbox implements AsyncDisposable {
    */
   static async list(query: ListQuery = {}, options: ConnectOptions = {}): Promise<SandboxPage> {
     const client = clientOf(options.client)
-    const { metadata, ...rest } = query
-    const input = { ...rest, ...(metadata && { metadata: JSON.stringify(metadata) }) }
+    const { metadata, status, createdAfter, ...rest } = query
+    const input = {
+      ...rest,
+      ...(status !== undefined && { status: [status].flat() }),
+      ...(createdAfter !== undefined && { createdAfter: timeText(createdAfter) }),
+      ...(metadata && { metadata: JSON.stringify(metadata) }),
+    }
     const { sandboxes, total } = await client.call('listSandboxes', input, { signal: options.signal })
     const after = (query.offset ?? 0) + sandboxes.length
     return new SandboxPage(
@@ -248,6 +259,31 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /**
+   * What it used in the last hours, sampled about every minute, and now, oldest first.
+   *
+   * @example
+   * ```ts
+   * import { Sandbox } from 'caisson'
+   *
+   * await using sandbox = await Sandbox.create()
+   * const [now] = (await sandbox.metrics({ start: new Date(Date.now() - 60_000) })).slice(-1)
+   * console.log(now!.memoryBytes < now!.memoryLimitBytes) // true
+   * ```
+   * @throws SandboxError `not_supported` where the driver cannot tell
+   */
+  async metrics(
+    options: CallOptions & { start?: Date | string | undefined; end?: Date | string | undefined } = {},
+  ): Promise<UsageSample[]> {
+    const { signal, start, end } = options
+    const input = {
+      id: this.id,
+      ...(start !== undefined && { start: timeText(start) }),
+      ...(end !== undefined && { end: timeText(end) }),
+    }
+    return (await this.client.call('listUsage', input, { signal })).samples
+  }
+
+  /**
    * The address of an exposed port. One that is private answers to it with a token: `ports.link()` makes them.
    *
    * @example
@@ -265,8 +301,11 @@ export class Sandbox implements AsyncDisposable {
    */
   async url(port: number, options: CallOptions = {}): Promise<string> {
     const exposed = (await this.ports.list(options)).find((each) => each.port === port)
-    if (!exposed) throw new SandboxError('port_not_exposed', { sandbox: this.id, port })
-    if (exposed.url !== null) return exposed.url
+    if (!exposed && this.info.allPorts === null)
+      throw new SandboxError('port_not_exposed', { sandbox: this.id, port })
+    const url = exposed ? exposed.url : (await this.ports.link(port, options)).url
+    // A link has a token, and this is the address alone.
+    if (url !== null) return url.replace(/\?.*$/, '')
     const reason = 'the server listens on no TCP port; start it with "caisson serve --listen <host:port>"'
     throw new SandboxError('not_supported', { what: `An address for port ${port}`, reason })
   }
@@ -385,3 +424,5 @@ export class Sandbox implements AsyncDisposable {
     }
   }
 }
+
+const timeText = (time: Date | string): string => (typeof time === 'string' ? time : time.toISOString())

@@ -76,8 +76,14 @@ const Config = z.strictObject({
     proxy: z.url({ protocol: /^https?$/ }).nullable(),
     /** PEM file of certificate authorities that every build trusts beside the usual ones; null: none. */
     caFile: z.string().nullable(),
+    /** Largest archive of files that a template's build may copy, in bytes. */
+    maxUpload: z.int().min(1),
     /** Where npm packages come from. */
     npmRegistry: z.url({ protocol: /^https?$/ }),
+  }),
+  moru: z.strictObject({
+    /** Moru's client sends no credentials with files of a volume: its id, which cannot be guessed, is enough for reading and writing them. */
+    volumeIdIsCapability: z.boolean(),
   }),
   /** criu, for memory on disk: a path or a name that is looked up; null: memory stays in RAM. */
   criu: z.string().nullable(),
@@ -199,7 +205,9 @@ function defaults(dataDir: string, environment: Environment): Config {
       // Node's own variable for the same thing: who needs it to reach a registry needs it for builds, too.
       caFile: environment.NODE_EXTRA_CA_CERTS || null,
       npmRegistry: 'https://registry.npmjs.org/',
+      maxUpload: 1024 ** 3,
     },
+    moru: { volumeIdIsCapability: false },
     criu: join(native, 'criu/criu'),
     crun: 'crun',
     agent: join(native, 'agent'),

@@ -28,6 +28,7 @@ import { Reaper } from './sandboxes/reaper.ts'
 import { reconcile } from './sandboxes/reconcile.ts'
 import { measurePending } from './sandboxes/saved/measure.ts'
 import type { UseCases } from './sandboxes/use-cases.ts'
+import { endKeepers } from './sandboxes/volumes/keeper.ts'
 import { watchEnds } from './sandboxes/watch-ends.ts'
 import { makeHostKey } from './ssh/host-key.ts'
 import { SshServer } from './ssh/index.ts'
@@ -102,7 +103,8 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
     doctor: () => runDoctor(config),
     stop: () => void stop(),
     ready: () => readiness,
-    allowedHosts: config.allowedHosts,
+    e2b: { domain, url: () => context.doors.url, volumeIdIsCapability: config.moru.volumeIdIsCapability },
+    allowedHosts: [...config.allowedHosts, `api.${domain}`, `sandbox.${domain}`],
     allowedOrigins: config.allowedOrigins,
   })
   undo.add(() => api.close())
@@ -132,8 +134,9 @@ export async function startServer(config: Config, log: Log): Promise<RunningServ
   const shutdown = undo.move()
   async function stop(): Promise<void> {
     if (context.stopping) return stopped.promise
-    context.stopping = true
     readiness = { ready: false, reason: 'the server is stopping' }
+    context.stopping = true
+    await endKeepers(context)
     for (const live of context.live.values()) live.drop()
     await shutdown[Symbol.asyncDispose]().then(stopped.resolve, stopped.reject)
     log.info('stopped')

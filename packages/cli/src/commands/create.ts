@@ -20,6 +20,8 @@ Examples:
   caisson create --port 3000 --public-port 8080
   caisson create --idle-timeout 10m --on-timeout pause --paused-timeout 7d
   caisson create --snapshot python-ml:v2
+  caisson create --template web --all-ports private
+  caisson create --volume datasets:/data --volume models:/models:ro
   caisson create --dependency ffmpeg --package typescript@5
   id=$(caisson create) && caisson exec "$id" -- uname -a`
 

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import { build as buildCopy } from './cp.ts'
 import { archives } from './fs/archives.ts'
+import { attributes } from './fs/attributes.ts'
 import { changes } from './fs/changes.ts'
 import { contents } from './fs/contents.ts'
 import { listing } from './fs/listing.ts'
@@ -16,7 +17,8 @@ Examples:
   caisson fs cp -r ./src work:                     the same as "caisson cp"
   caisson fs rm work -- --odd
   caisson fs download work ./backup.zip --path data
-  caisson fs link work report.pdf --ttl 1d`
+  caisson fs link work report.pdf --ttl 1d
+  caisson fs attr set work report.pdf origin=upload`
 
 export function build(): Command {
   const command = new Command('fs').description('Files of a sandbox.')
@@ -26,6 +28,7 @@ export function build(): Command {
     ...contents(),
     ...changes(),
     ...removals(),
+    ...attributes(),
     ...archives(),
     ...watching(),
   ]

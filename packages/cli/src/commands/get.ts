@@ -42,6 +42,9 @@ export function describe(sandbox: SandboxInfo): string {
     ['ended', sandbox.ending && `${sandbox.ending.reason}: ${sandbox.ending.message}`],
     ['runtime', sandbox.runtime],
     ['snapshot', sandbox.snapshotId],
+    ['template', sandbox.templateId],
+    ['start', sandbox.startCommand],
+    ['works in', sandbox.workdir],
     ['forked from', sandbox.forkedFrom],
     ['session', sandbox.sessionId],
     ['installed', [...sandbox.dependencies, ...sandbox.packages].join(' ')],
@@ -49,6 +52,12 @@ export function describe(sandbox: SandboxInfo): string {
     ['isolation', sandbox.isolation.description],
     ['network', networkText(sandbox.network)],
     ...portLines(sandbox).map((line) => ['port', line] as const),
+    ['other ports', sandbox.allPorts],
+    ['Host for ports', sandbox.portHost],
+    ...sandbox.volumes.map(
+      ({ name, path, readOnly }) =>
+        ['volume', `${name} at ${path}${readOnly ? ' (read only)' : ''}`] as const,
+    ),
     ['executions', String(sandbox.executionCount)],
     ['created', `${sandbox.createdAt} (${ago(sandbox.createdAt)} ago)`],
     ['last active', `${sandbox.lastActiveAt} (${ago(sandbox.lastActiveAt)} ago)`],

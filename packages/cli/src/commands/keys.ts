@@ -1,15 +1,17 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
 import { UsageError } from '../failure.ts'
+import { CLIENTS, exportLines, type ForeignClient, noListener, variablesFor } from '../key-exports.ts'
 import { note, printJson, printLine } from '../stdio.ts'
 import { ago, table } from '../table.ts'
 
 const HELP = `
 Keys are for requests over TCP. Scopes: read looks; exec also creates, runs, writes and deletes; admin also manages keys
-and the server.
+and the server. Clients of E2B and Moru find the server by variables that --export prints.
 
 Examples:
   caisson keys create ci --scope exec
+  eval "$(caisson keys create agent --export e2b)"
   CAISSON_URL=http://host:7330 CAISSON_API_KEY=csk_… caisson list
   caisson keys list
   caisson keys delete key_abc123`
@@ -25,6 +27,15 @@ export function build(): Command {
     .argument('<name>', 'what it is for')
     .option('--scope <scopes>', 'read, exec or admin, comma-separated (repeatable)', gatherScopes)
     .option('--ttl <duration>', 'until it expires (default: never)')
+    .addOption(
+      new Option(
+        '--format <format>',
+        'e2b: as older clients of E2B insist on (default: caisson, with --export e2b: e2b)',
+      ).choices(['caisson', 'e2b']),
+    )
+    .addOption(
+      new Option('--export <client>', 'print nothing but shell variables for a client').choices(CLIENTS),
+    )
   withConnection(create).action(createKey)
   const list = new Command('list').alias('ls').description('list keys, without their secrets')
   withConnection(list).action(listKeys)
@@ -36,13 +47,30 @@ export function build(): Command {
   return command.addCommand(create).addCommand(list).addCommand(remove).addHelpText('after', HELP)
 }
 
-async function createKey(name: string, flags: Flags & { scope?: Scope[]; ttl?: string }): Promise<void> {
-  const { scope: scopes = ['exec'], ttl } = flags
-  const key = await connect(flags).call('createKey', { name, scopes, ...(ttl !== undefined && { ttl }) })
+type CreateFlags = Flags & {
+  scope?: Scope[]
+  ttl?: string
+  format?: 'caisson' | 'e2b'
+  export?: ForeignClient
+}
+
+async function createKey(name: string, flags: CreateFlags): Promise<void> {
+  const { scope: scopes = ['exec'], ttl, export: client } = flags
+  const format = flags.format ?? (client === 'e2b' ? 'e2b' : undefined)
+  const asked = { name, scopes, ...(ttl !== undefined && { ttl }), ...(format && { format }) }
+  const server = connect(flags)
+  const info = client && (await server.call('getServer'))
+  // Before there is a key that nobody has use for.
+  if (info?.url === null) throw noListener()
+  const key = await server.call('createKey', asked)
+  if (client && info) return printExports(variablesFor(client, key.key, info), flags)
   if (flags.json) return printJson(key)
   note(`key ${key.id} with ${key.scopes.join(', ')}; it is not shown again`)
   await printLine(key.key)
 }
+
+const printExports = (variables: Record<string, string>, { json }: Flags): Promise<void> =>
+  json ? printJson(variables) : printLine(exportLines(variables))
 
 async function listKeys(flags: Flags): Promise<void> {
   const answer = await connect(flags).call('listKeys')

@@ -1,12 +1,21 @@
-import type { InputOf, SandboxInfo } from 'caisson'
-import { Command, Option } from 'commander'
+import type { InputOf, SandboxInfo, Status } from 'caisson'
+import { Command, InvalidArgumentError, Option } from 'commander'
 import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
 import { defined } from '../options.ts'
 import { tellMore, withOrder, withPage } from '../paging.ts'
 import { note, printJson, printLine } from '../stdio.ts'
 import { ago, table } from '../table.ts'
 
-const STATUSES = ['creating', 'idle', 'running', 'paused', 'suspended', 'stopping', 'terminated', 'failed']
+const STATUSES: readonly Status[] = [
+  'creating',
+  'idle',
+  'running',
+  'paused',
+  'suspended',
+  'stopping',
+  'terminated',
+  'failed',
+]
 const SORTS = ['created', 'name', 'updated', 'status', 'mode', 'execution_count']
 
 const HELP = `
@@ -15,7 +24,7 @@ Without --status and --all, those that have not ended.
 Examples:
   caisson list
   caisson list --status idle --sort name --direction asc
-  caisson list --status suspended
+  caisson list --status paused,suspended
   caisson list --metadata '{"team":"a"}' --json
   caisson list --all --limit 100 --offset 100`
 
@@ -24,10 +33,12 @@ type Flags = ConnectionOptions & { json?: boolean } & InputOf<'listSandboxes'>
 export function build(): Command {
   const command = new Command('list').description('List sandboxes, newest first.')
   command
-    .addOption(new Option('--status <status>', 'only those in this status').choices(STATUSES))
+    .option('--status <status>', 'only those in this status, or in one of several (repeatable)', gatherStatus)
     .option('--name <name>', 'only the one of this name')
     .addOption(new Option('--mode <mode>', 'only those of this mode').choices(['oneshot', 'interactive']))
     .option('--metadata <json>', 'only those in which every pair matches')
+    .option('--template <reference>', 'only those of this template or snapshot, by id, or of this runtime')
+    .option('--created-after <time>', 'only those since then, such as 2026-11-21T10:00:00Z')
     .option('--project-id <id>', 'only those of this project')
     .option('--org-id <id>', 'only those of this organisation')
     .option('--all', 'also those that have ended')
@@ -58,3 +69,12 @@ const row = (sandbox: SandboxInfo): string[] => [
   String(sandbox.executionCount),
   ago(sandbox.createdAt),
 ]
+
+function gatherStatus(text: string, before: Status[] = []): Status[] {
+  const found = text.split(',').map((word) => {
+    const status = STATUSES.find((known) => known === word.trim())
+    if (!status) throw new InvalidArgumentError(`Allowed choices are ${STATUSES.join(', ')}.`)
+    return status
+  })
+  return [...before, ...found]
+}

@@ -19,6 +19,7 @@ const sha256 = z
   .regex(/^[0-9a-f]{64}$/)
   .optional()
   .meta({ description: 'SHA-256 of the whole file, hexadecimal; a mismatch leaves the old file.' })
+const withAttributes = flag.default(false).meta({ description: 'Tell extended attributes, too.' })
 const fileErrors = [...live, 'file_not_found', 'file_denied', 'file_wrong_type', 'file_failed'] as const
 
 /** Files of a sandbox. */
@@ -210,7 +211,7 @@ export const files = {
     http: 'GET /v1/sandboxes/{id}/files/stat',
     scope: 'exec',
     params: byId,
-    query: z.strictObject({ ...filesQuery, follow: flag.default(false) }),
+    query: z.strictObject({ ...filesQuery, follow: flag.default(false), attributes: withAttributes }),
     output: FileInfo,
     errors: fileErrors,
   }),
@@ -229,6 +230,7 @@ export const files = {
         .max(100)
         .default(1)
         .meta({ description: 'How deep: 1 is the directory alone.' }),
+      attributes: withAttributes,
     }),
     output: z.object({ files: z.array(FileInfo) }),
     errors: fileErrors,
@@ -272,6 +274,20 @@ export const files = {
     body: z.strictObject({ ...filesQuery, mode: z.int().min(0).max(0o7777) }),
     status: 204,
     errors: fileErrors,
+  }),
+  setAttributes: define({
+    summary: 'Set and remove extended attributes "user.…" of a file or directory',
+    http: 'POST /v1/sandboxes/{id}/files/attributes',
+    scope: 'exec',
+    params: byId,
+    body: z.strictObject({
+      ...filesQuery,
+      attributes: z
+        .record(z.string().regex(/^[!-~]{1,250}$/), z.string().max(16_384).nullable())
+        .meta({ description: 'Names without "user."; null removes.' }),
+    }),
+    status: 204,
+    errors: [...fileErrors, 'no_space', 'not_supported'],
   }),
   changeOwner: define({
     summary: 'Change owner and group by number',

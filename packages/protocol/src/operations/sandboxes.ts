@@ -1,5 +1,16 @@
 import { z } from 'zod'
-import { CreateSandbox, Event, Fields, Sandbox, StartExecution, Stats, Status, Usage } from '../resources.ts'
+import {
+  CreateSandbox,
+  Event,
+  Fields,
+  Sandbox,
+  STATUSES,
+  StartExecution,
+  Stats,
+  type Status,
+  Usage,
+  UsageSample,
+} from '../resources.ts'
 import { byId, define, flag, live, type Operation, page } from './operation.ts'
 
 const environment = z.object({ env: z.record(z.string(), z.string()) })
@@ -20,6 +31,8 @@ export const sandboxes = {
       'runtime_not_built',
       'snapshot_not_found',
       'snapshot_ambiguous',
+      'template_not_found',
+      'volume_not_found',
       'build_failed',
       'not_supported',
       'too_many',
@@ -34,12 +47,23 @@ export const sandboxes = {
     scope: 'read',
     query: z.strictObject({
       ...page,
-      status: Status.optional(),
+      status: z
+        .string()
+        .regex(new RegExp(`^(${STATUSES.join('|')})(,(${STATUSES.join('|')}))*$`))
+        .transform((text) => text.split(',') as Status[])
+        .optional()
+        .meta({ description: 'One status, or several with commas between.' }),
       name: z.string().optional(),
       mode: z.enum(['oneshot', 'interactive']).optional(),
       projectId: z.string().optional(),
       orgId: z.string().optional(),
       metadata: z.string().optional().meta({ description: 'A JSON object; every pair must match.' }),
+      template: z
+        .string()
+        .max(256)
+        .optional()
+        .meta({ description: 'The id of its template or snapshot, or its runtime.' }),
+      createdAfter: z.iso.datetime({ offset: true }).optional().meta({ description: 'At that time or later.' }),
       all: flag.optional().meta({ description: 'Ended ones too.' }),
       sort: z.enum(['name', 'created', 'updated', 'status', 'mode', 'execution_count']).default('created'),
       direction: z.enum(['asc', 'desc']).default('desc'),
@@ -88,6 +112,8 @@ export const sandboxes = {
       'runtime_not_built',
       'snapshot_not_found',
       'snapshot_ambiguous',
+      'template_not_found',
+      'volume_not_found',
       'build_failed',
       'not_supported',
       'too_many',
@@ -130,6 +156,18 @@ export const sandboxes = {
     }),
     output: z.object({ events: z.array(Event), total: z.int() }),
     errors: ['sandbox_not_found'],
+  }),
+  listUsage: define({
+    summary: 'What a sandbox used in the last hours, sampled about every minute, and now',
+    http: 'GET /v1/sandboxes/{id}/metrics',
+    scope: 'read',
+    params: byId,
+    query: z.strictObject({
+      start: z.iso.datetime({ offset: true }).optional(),
+      end: z.iso.datetime({ offset: true }).optional(),
+    }),
+    output: z.object({ samples: z.array(UsageSample) }),
+    errors: ['sandbox_not_found', 'not_supported'],
   }),
   getUsage: define({
     summary: 'What a sandbox uses now',

@@ -33,6 +33,9 @@ export const server = {
       name: z.string().min(1).max(128),
       scopes: z.array(Scope).min(1),
       ttl: Fields.duration.optional(),
+      format: z.enum(['caisson', 'e2b']).default('caisson').meta({
+        description: 'e2b: "e2b_" and hexadecimal digits, which older clients of E2B insist on.',
+      }),
     }),
     output: ApiKey.extend({ key: z.string() }),
     status: 201,

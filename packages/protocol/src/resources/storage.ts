@@ -28,7 +28,7 @@ export const Collected = z
     freedBytes: z.int(),
     removed: z.array(
       z.object({
-        kind: z.enum(['saved', 'image', 'memory', 'root', 'output', 'layer']),
+        kind: z.enum(['saved', 'image', 'memory', 'root', 'output', 'layer', 'volume']),
         id: z.string(),
         bytes: z.int().nullable(),
         reason: z.string(),

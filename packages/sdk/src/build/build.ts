@@ -1,12 +1,11 @@
-import { createHash } from 'node:crypto'
-import { SandboxError } from '@caisson/protocol/errors'
 import type { Snapshot, WORKSPACE as Workspace } from '@caisson/protocol/resources'
 import type { Client } from '../client.ts'
 import { type ConnectOptions, clientOf } from '../create-options.ts'
 import { Sandbox } from '../sandbox.ts'
-import { type ChosenFile, openFile } from './files.ts'
 import { type BuildPlan, type PlanOptions, planSnapshot } from './plan.ts'
-import { type TarEntry, tar } from './tar.ts'
+import { refused } from './refused.ts'
+import { tar } from './tar.ts'
+import { unchangedEntries } from './unchanged.ts'
 
 /** How a snapshot is built, and on which server. */
 export interface BuildOptions extends PlanOptions, ConnectOptions {
@@ -104,7 +103,7 @@ async function upload(
 ): Promise<void> {
   if (plan.files.length === 0) return
   tell(`sending ${sizeOf(plan)}`)
-  await sandbox.files.upload(tar(entries(plan.directory, plan.files)), {
+  await sandbox.files.upload(tar(unchangedEntries(plan.directory, plan.files)), {
     path: WORKSPACE,
     format: 'tar',
     signal,
@@ -113,35 +112,6 @@ async function upload(
 
 const sizeOf = ({ files, bytes }: BuildPlan): string =>
   `${files.length} ${files.length === 1 ? 'file' : 'files'}, ${bytes} bytes`
-
-async function* entries(root: string, files: readonly ChosenFile[]): AsyncGenerator<TarEntry> {
-  for (const file of files) yield file.type === 'link' ? file : { ...file, data: unchanged(root, file) }
-}
-
-/** The snapshot carries the digest of what was planned, so nothing else may go into it. */
-async function* unchanged(
-  root: string,
-  { path, size, sha256 }: Extract<ChosenFile, { type: 'file' }>,
-): AsyncGenerator<Uint8Array> {
-  const hash = createHash('sha256')
-  let read = 0
-  try {
-    for await (const piece of (await openFile(root, path)).pieces) {
-      read += piece.length
-      if (read > size) break
-      hash.update(piece)
-      yield piece
-    }
-  } catch (cause) {
-    // As it is, it would be taken for an error of the connection, which have the same codes.
-    throw refused(path, `"${path}" could not be read again: ${(cause as Error).message}`, cause)
-  }
-  if (read !== size || hash.digest('hex') !== sha256)
-    throw refused(path, `"${path}" has changed while the snapshot was built. Build again.`)
-}
-
-const refused = (path: string, message: string, cause?: unknown): SandboxError =>
-  new SandboxError('invalid_request', { issues: [{ path, message }] }, { message, cause })
 
 function save(sandbox: Sandbox, plan: BuildPlan, options: BuildOptions): Promise<Snapshot> {
   const { tag = 'latest', public: open = false, confirm = false, signal } = options

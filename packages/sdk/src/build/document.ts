@@ -102,6 +102,24 @@ export class BuildDocument {
     return found
   }
 
+  /** A field that is a list of single names with a text; empty when it is not there. */
+  entries(field: string): { index: number; name: string; text: string }[] {
+    const node = this.#node(field)
+    if (node === undefined) return []
+    if (!isSeq<Node | null>(node)) {
+      this.add(field, 'must be a list, each on a line that begins with "- "')
+      return []
+    }
+    return node.items.flatMap((item, at) => {
+      const path = `${field}[${at}]`
+      const only = isMap<Node, Node | null>(item) && item.items.length === 1 ? item.items[0] : undefined
+      if (only === undefined) this.add(path, 'must be one name with a text, such as "run: make"', item)
+      const name = only && this.#text(`${path}: a name`, only.key)
+      const text = only && this.#text(path, only.value ?? only.key)
+      return name === undefined || text === undefined ? [] : { index: at, name, text }
+    })
+  }
+
   #text(path: string, node: Node | null): string | undefined {
     if (isScalar<string>(node) && !isNothing(node)) return node.value
     const what =

@@ -57,7 +57,12 @@ export async function isThere(root: string, path: string): Promise<boolean> {
   )
 }
 
-async function measure(root: string, path: string, signal: AbortSignal | undefined): Promise<ChosenFile> {
+/** A file as it is now. */
+export async function measure(
+  root: string,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<ChosenFile> {
   const hash = createHash('sha256')
   let size = 0
   const { mode, mtimeMs, pieces } = await openFile(root, path)

@@ -6,7 +6,8 @@ import { invalid, shorten } from './errors.ts'
 
 const RANK: Record<Scope, number> = { read: 0, exec: 1, admin: 2 }
 const LOOPBACK = ['localhost', '127.0.0.1', '[::1]']
-const SECRET = /^csk_[A-Za-z0-9_-]{16,200}$/
+/** Ours, and in the form that older clients of E2B insist on. */
+const SECRET = /^(csk_[A-Za-z0-9_-]{16,200}|e2b_[0-9a-f]{40,200})$/
 /** Browsers can not set headers on a WebSocket, so the key may come as a subprotocol. */
 const KEY_PROTOCOL = 'caisson.key.'
 
@@ -48,14 +49,20 @@ export class Access {
    */
   admit(request: IncomingMessage): void {
     if (this.#trusted.has(request.socket)) return
-    const { host, origin } = request.headers
-    if (host === undefined || request.headersDistinct.host?.length !== 1 || !this.#knows(host)) {
-      throw invalid('Host', `"${shorten(host ?? '')}" is no name of this server; see allowedHosts`)
-    }
+    const host = this.admitHost(request)
+    const { origin } = request.headers
     if (origin === undefined || this.allows(origin)) return
     if (origin !== `http://${host}` && origin !== `https://${host}`) {
       throw invalid('Origin', `pages of "${shorten(origin)}" may not call this server`)
     }
+  }
+
+  /** Refuses a request that names another host than this. @returns the name. @throws SandboxError `invalid_request` */
+  admitHost(request: IncomingMessage): string {
+    const { host } = request.headers
+    if (host === undefined || request.headersDistinct.host?.length !== 1 || !this.#knows(host))
+      throw invalid('Host', `"${shorten(host ?? '')}" is no name of this server; see allowedHosts`)
+    return host
   }
 
   /** Whether pages of this origin were configured to call the API. */
@@ -66,8 +73,13 @@ export class Access {
   /** @throws SandboxError `unauthenticated`, `forbidden` */
   async authorise(request: IncomingMessage, needs: Scope): Promise<void> {
     if (this.#trusted.has(request.socket)) return
-    const secret = presentedKey(request)
-    const found = secret === null ? null : await this.#options.authenticate(secret)
+    await this.authoriseKey(presentedKey(request), needs)
+  }
+
+  /** @param secret as it was presented, whatever it is. @throws SandboxError `unauthenticated`, `forbidden` */
+  async authoriseKey(secret: string | undefined, needs: Scope): Promise<void> {
+    const isSecret = secret !== undefined && SECRET.test(secret)
+    const found = isSecret ? await this.#options.authenticate(secret) : null
     if (found === null) throw new SandboxError('unauthenticated', {})
     if (!found.scopes.some((scope) => RANK[scope] >= RANK[needs])) {
       throw new SandboxError('forbidden', { needs, has: found.scopes })
@@ -81,11 +93,13 @@ export class Access {
   }
 }
 
-/** The key of a request; null when there is none, or none that could be one. */
-function presentedKey(request: IncomingMessage): string | null {
-  const header = request.headers.authorization
-  const secret = header === undefined ? protocolKey(request) : /^Bearer +(\S+)$/i.exec(header)?.[1]
-  return secret !== undefined && SECRET.test(secret) ? secret : null
+function presentedKey(request: IncomingMessage): string | undefined {
+  return request.headers.authorization === undefined ? protocolKey(request) : bearer(request)
+}
+
+/** What `Authorization: Bearer` presents. */
+export function bearer({ headers }: IncomingMessage): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1]
 }
 
 function protocolKey(request: IncomingMessage): string | undefined {

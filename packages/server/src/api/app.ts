@@ -6,6 +6,7 @@ import type { Metrics } from '../metrics.ts'
 import type { UseCases } from '../sandboxes/use-cases.ts'
 import { Access } from './access.ts'
 import { allowOrigin, answerPreflight, isPreflight } from './cors.ts'
+import { E2bDialect, type E2bOptions } from './e2b/app.ts'
 import { drain, shorten, toSandboxError } from './errors.ts'
 import { type Beside, Listeners } from './listeners.ts'
 import { type Readiness, registerService } from './service.ts'
@@ -33,6 +34,8 @@ export interface ApiOptions {
   allowedHosts?: readonly string[]
   /** Origins of web pages that may call the API, such as `https://console.example`. */
   allowedOrigins?: readonly string[]
+  /** Clients of E2B and Moru are served on the same TCP port. */
+  e2b?: Pick<E2bOptions, 'domain' | 'url' | 'volumeIdIsCapability'>
   /** Served on the same TCP port. */
   beside?: Beside
   /** Check answers against their schemas too: for tests and development. */
@@ -63,7 +66,10 @@ export async function createApi(options: ApiOptions): Promise<Api> {
   await registerOperations(app, { handlers, access, metrics, log, checkAnswers })
   await app.ready()
   const sockets = new ExecutionSockets({ useCases, access, metrics })
-  const listeners = new Listeners(app, sockets, access, options.beside)
+  const { e2b, beside } = options
+  const dialect = e2b && new E2bDialect({ ...e2b, useCases, access, log, metrics })
+  const others = [dialect, beside].filter((other) => other !== undefined)
+  const listeners = new Listeners(app, sockets, access, others)
   return {
     app,
     listeners,

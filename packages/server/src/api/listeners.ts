@@ -55,11 +55,12 @@ export class Listeners {
   readonly #app: FastifyInstance
   readonly #sockets: ExecutionSockets
   readonly #access: Access
-  readonly #beside: Beside | undefined
+  readonly #beside: readonly Beside[]
   readonly #servers: Server[] = []
   readonly #undo: (() => void)[] = []
 
-  constructor(app: FastifyInstance, sockets: ExecutionSockets, access: Access, beside?: Beside) {
+  /** @param beside asked in this order */
+  constructor(app: FastifyInstance, sockets: ExecutionSockets, access: Access, beside: readonly Beside[] = []) {
     this.#app = app
     this.#sockets = sockets
     this.#access = access
@@ -106,7 +107,7 @@ export class Listeners {
   async close(): Promise<void> {
     for (const undo of this.#undo.splice(0)) undo()
     this.#sockets.close()
-    this.#beside?.close()
+    for (const other of this.#beside) other.close()
     const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)))
     const timer = setTimeout(() => {
       for (const server of this.#servers) server.closeAllConnections()
@@ -115,15 +116,18 @@ export class Listeners {
     clearTimeout(timer)
   }
 
-  #serve(server: Server, beside?: Beside): Server {
+  #serve(server: Server, beside: readonly Beside[] = []): Server {
+    const takerOf = (request: IncomingMessage) => beside.find((other) => other.takes(request))
     const answer: RequestListener = (request, response) => {
-      if (beside?.takes(request)) beside.request(request, response)
+      const taker = takerOf(request)
+      if (taker !== undefined) taker.request(request, response)
       else this.#app.routing(request, response)
     }
     server.on('request', answer)
     server.on('checkContinue', answer)
     server.on('upgrade', (request, socket, head) => {
-      if (beside?.takes(request)) beside.upgrade(request, socket, head)
+      const taker = takerOf(request)
+      if (taker !== undefined) taker.upgrade(request, socket, head)
       else void this.#sockets.upgrade(request, socket, head)
     })
     // This is no proxy to anywhere else.

@@ -28,6 +28,8 @@ export interface SandboxPlan {
   idBase: number
   root: RootPlan
   limits: Limits
+  /** Volumes of the storage, mounted at these absolute paths of the sandbox; none is mounted below another. */
+  volumes?: { volume: string; path: string; readOnly: boolean }[]
   /** Its processes are not started but come from this dump (see `MemoryHand`). */
   dump?: string
 }

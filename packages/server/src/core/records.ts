@@ -1,4 +1,12 @@
-import type { Ending, ExecutionEnding, PauseDepth, Sandbox, Scope } from '@caisson/protocol/resources'
+import type {
+  BuildFrom,
+  BuildStep,
+  Ending,
+  ExecutionEnding,
+  PauseDepth,
+  Sandbox,
+  Scope,
+} from '@caisson/protocol/resources'
 import type { NetworkRecord } from './network/types.ts'
 
 /** What the server remembers. All times are milliseconds since the epoch. */
@@ -25,10 +33,18 @@ export interface SandboxRecord {
   snapshotId: string | null
   forkedFrom: string | null
   sessionId: string | null
+  templateId: string | null
   dependencies: string[]
   packages: string[]
   /** Of its image or the snapshot that it was made from; null: the driver's. */
   user: string | null
+  /** Where commands run that name no directory; null: the home of their user. */
+  workdir: string | null
+  /** What runs in the background whenever its processes are started anew; null: nothing. */
+  start: StartProgram | null
+  volumes: VolumeUse[]
+  /** It serves the server itself: nobody sees it or may use it. null: it is somebody's. */
+  internal: 'build' | 'volume' | null
   /** null: it is not paused, nor on the way there or back. */
   pause: PauseRecord | null
   onTimeout: 'kill' | 'pause'
@@ -47,6 +63,10 @@ export interface SandboxRecord {
   rulesDigest: string | null
   /** Exposed ports, ascending. `since`: when it was exposed; links made before open it no more. */
   ports: { port: number; access: 'public' | 'private'; since: number }[]
+  /** All ports that `ports` does not name; null: they are closed. */
+  allPorts: { access: 'public' | 'private'; since: number } | null
+  /** What programs behind exposed ports see as Host, with `${PORT}`; null: what the request says. */
+  portHost: string | null
   /**
    * Bytes sent and received through interfaces that it has no longer, and CPU time of earlier starts; the kernel counts
    * from the present ones on.
@@ -70,6 +90,24 @@ export interface SandboxRecord {
   requestDigest: string | null
   /** Rises with every change; a writer names the version it decided on. */
   version: number
+}
+
+export interface StartProgram {
+  /** For a shell, as the sandbox's user in its working directory. */
+  command: string
+  /** For a shell, tried until it ends with 0: then the sandbox counts as started. null: as soon as `command` runs. */
+  ready: string | null
+  /** Where it listens; each sandbox exposes them to those with a token. Absent: none. */
+  ports?: number[]
+}
+
+/** A volume that a sandbox has mounted. */
+export interface VolumeUse {
+  volume: string
+  /** Names of volumes never change. */
+  name: string
+  path: string
+  readOnly: boolean
 }
 
 /** Why and how a sandbox does not run, though it lives. */
@@ -131,6 +169,8 @@ export interface SnapshotRecord {
   save: string
   env: Record<string, string>
   user: string | null
+  workdir: string | null
+  start: StartProgram | null
   dependencies: string[]
   packages: string[]
   sandboxId: string | null
@@ -155,6 +195,66 @@ export interface SessionRecord {
   deletedAt: number | null
   idempotencyKey: string | null
   requestDigest: string | null
+}
+
+export interface VolumeRecord {
+  id: string
+  name: string
+  /** null: no limit of its own. */
+  limitBytes: number | null
+  metadata: Record<string, string>
+  createdAt: number
+  updatedAt: number
+}
+
+export interface TemplateRecord {
+  id: string
+  name: string
+  /** Of its sandboxes that ask for none. */
+  resources: { memory?: string; cpu?: string; disk?: string }
+  createdAt: number
+  updatedAt: number
+}
+
+/** Which build of a template a tag means. */
+export interface TemplateTagRecord {
+  templateId: string
+  tag: string
+  buildId: string
+  createdAt: number
+}
+
+export interface BuildRecord {
+  id: string
+  templateId: string
+  status: 'waiting' | 'building' | 'ready' | 'failed'
+  /** Put on it when it is ready. */
+  tags: string[]
+  /** null: it was not started. */
+  from: BuildFrom | null
+  steps: BuildStep[]
+  start: StartProgram | null
+  reason: { message: string; step: number | null } | null
+  /** What its sandboxes are made of; null: it is not ready. */
+  made: BuiltRecord | null
+  createdAt: number
+  startedAt: number | null
+  endedAt: number | null
+}
+
+export type BuiltRecord = Pick<
+  SnapshotRecord,
+  'runtime' | 'imageDigest' | 'layers' | 'save' | 'env' | 'user' | 'workdir' | 'dependencies' | 'packages'
+>
+
+export interface BuildLogRecord {
+  buildId: string
+  /** From 0, without gaps. */
+  entry: number
+  at: number
+  level: 'debug' | 'info' | 'warn' | 'error'
+  step: number | null
+  message: string
 }
 
 /** Packages installed on an image once, for all sandboxes that ask for them. */

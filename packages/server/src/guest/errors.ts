@@ -52,6 +52,11 @@ export interface FileContext {
 }
 
 export function fileError(context: FileContext, failure: Failure, cause?: Error): SandboxError {
+  if (failure.errno === errno.ENOTSUP || failure.errno === errno.ENOSYS)
+    return new SandboxError('not_supported', {
+      what: `What was asked for ${context.path}`,
+      reason: failure.reason,
+    })
   const code = FILE_CODES.get(failure.errno) ?? 'file_failed'
   return new SandboxError(code, { ...context, reason: failure.reason } as never, { cause })
 }

@@ -2,15 +2,16 @@ import { dirname } from 'node:path'
 import { SandboxError } from '@caisson/protocol/errors'
 import { type FieldBuilder, type Fields, FrameError } from '@caisson/protocol/frame-codec'
 import { Field, FrameType } from '@caisson/protocol/frames'
+import { withAttributes } from './attributes.ts'
 import type { Connection } from './connection.ts'
 import { type ExactEntry, encodeExactEntry, readExactEntry } from './exact-tree.ts'
-import type { FileStat, GuestFiles, TreeEntry } from './guest.ts'
+import type { FileStat, GuestFiles, Owner, TreeEntry } from './guest.ts'
 import { ListRequest } from './list.ts'
-import { context, flag, ofPath, ofUpload, ofUser, type User, withText } from './payload.ts'
+import { context, flag, ofOwner, ofPath, ofUpload, ofUser, type User, withText } from './payload.ts'
 import { ReadRequest } from './read.ts'
 import { SimpleRequest, type Slots } from './request.ts'
 import { send } from './send.ts'
-import { readEntry, readStat } from './stat.ts'
+import { readDescription, readEntry, readStat } from './stat.ts'
 import { TreeReadRequest } from './tree-read.ts'
 import { encodeEntry, TreeWriteRequest } from './tree-write.ts'
 import { WatchRequest } from './watch.ts'
@@ -43,11 +44,11 @@ export class Files implements GuestFiles {
   async write(
     path: string,
     data: AsyncIterable<Uint8Array> | Uint8Array,
-    options: User & { mode?: number; parents?: boolean },
+    options: Parameters<GuestFiles['write']>[2],
     signal?: AbortSignal,
   ) {
+    const payload = withAttributes(ofOwner(ofPath(path, options), options.owner), options.attributes ?? {})
     const created = options.parents === true ? await this.#makeParent(path, options, signal) : []
-    const payload = ofPath(path, options)
     if (options.mode !== undefined) payload.u64(Field.MODE, options.mode)
     const request = new WriteRequest(this.#connection, this.#slots, context(path, options), readStat)
     const stat = await send(request, FrameType.FILE_WRITE, payload, data, signal)
@@ -101,9 +102,10 @@ export class Files implements GuestFiles {
     return { ...request.sent, created }
   }
 
-  async readTree(path: string, options: User & { depth?: number; content?: boolean }, signal?: AbortSignal) {
+  async readTree(path: string, options: Parameters<GuestFiles['readTree']>[1], signal?: AbortSignal) {
     const content = options.content === true
-    const payload = flag(ofPath(path, options), Field.CONTENT, content)
+    const asked = flag(ofPath(path, options), Field.ATTRIBUTES, options.attributes)
+    const payload = flag(asked, Field.CONTENT, content)
     if (options.depth !== undefined) payload.u64(Field.DEPTH, options.depth)
     const kind = { content, parse: readEntry }
     const request = new TreeReadRequest(this.#connection, this.#slots, context(path, options), kind)
@@ -151,28 +153,48 @@ export class Files implements GuestFiles {
   }
 
   /** A request of its own, because the answer to a write does not tell what was created for it. */
-  #makeParent(path: string, options: User, signal: AbortSignal | undefined): Promise<string[]> {
+  #makeParent(
+    path: string,
+    options: User & { owner?: Owner },
+    signal: AbortSignal | undefined,
+  ): Promise<string[]> {
     const parent = dirname(path)
     if (parent === '/' || parent === '.') return Promise.resolve([])
     return this.mkdir(
       parent,
-      { ...(options.user !== undefined && { user: options.user }), parents: true },
+      {
+        ...(options.user !== undefined && { user: options.user }),
+        ...(options.owner !== undefined && { owner: options.owner }),
+        parents: true,
+      },
       signal,
     )
   }
 
-  async stat(path: string, options: User & { follow?: boolean }, signal?: AbortSignal) {
-    const payload = flag(ofPath(path, options), Field.FOLLOW, options.follow)
-    return this.#request(FrameType.FILE_STAT, path, options, payload, readStat, signal)
+  async stat(path: string, options: Parameters<GuestFiles['stat']>[1], signal?: AbortSignal) {
+    const asked = flag(ofPath(path, options), Field.ATTRIBUTES, options.attributes)
+    const payload = flag(asked, Field.FOLLOW, options.follow)
+    return this.#request(FrameType.FILE_STAT, path, options, payload, readDescription, signal)
   }
 
-  async list(path: string, options: User, signal?: AbortSignal) {
+  async list(path: string, options: User & { attributes?: boolean }, signal?: AbortSignal) {
+    const payload = flag(ofPath(path, options), Field.ATTRIBUTES, options.attributes)
     const request = new ListRequest(this.#connection, this.#slots, context(path, options))
-    return request.begin(FrameType.FILE_LIST, ofPath(path, options).encode(), signal)
+    return request.begin(FrameType.FILE_LIST, payload.encode(), signal)
   }
 
-  async mkdir(path: string, options: User & { mode?: number; parents?: boolean }, signal?: AbortSignal) {
-    const payload = flag(ofPath(path, options), Field.PARENTS, options.parents)
+  async setAttributes(
+    path: string,
+    attributes: Record<string, string | null>,
+    options: User,
+    signal?: AbortSignal,
+  ) {
+    const payload = withAttributes(ofPath(path, options), attributes)
+    await this.#request(FrameType.FILE_ATTRIBUTES, path, options, payload, nothing, signal)
+  }
+
+  async mkdir(path: string, options: Parameters<GuestFiles['mkdir']>[1], signal?: AbortSignal) {
+    const payload = flag(ofOwner(ofPath(path, options), options.owner), Field.PARENTS, options.parents)
     if (options.mode !== undefined) payload.u64(Field.MODE, options.mode)
     const created = (answer: Fields) => answer.strings(Field.CREATED)
     return this.#request(FrameType.FILE_MKDIR, path, options, payload, created, signal)

@@ -82,6 +82,22 @@ export interface FileStat {
   link: string | null
 }
 
+/** What is told of a file when its attributes were asked for. Text: bytes that are not UTF-8 become U+FFFD. */
+export interface Attributed {
+  /** Names without `user.`; absent for links and the like, and from an agent that does not tell them. */
+  attributes?: Record<string, string>
+  /** How many there was no room for, or could not be read; absent: none. */
+  attributesSkipped?: number
+  /** What a symbolic link leads to in the end, where it leads to something. */
+  resolved?: Pick<FileStat, 'type' | 'mode'> & { path: string }
+}
+
+/** Numbers of a user and a group. */
+export interface Owner {
+  uid: number
+  gid: number
+}
+
 /** File operations, done inside the sandbox as `user` (default: container root). Errors are the `file_*` rows, `no_space`, `directory_not_empty`. */
 export interface GuestFiles {
   /** Streams a regular file; leaving the iteration early cancels it. */
@@ -90,11 +106,20 @@ export interface GuestFiles {
     options: { user?: string; offset?: number; length?: number; resume?: string },
     signal?: AbortSignal,
   ): Promise<{ stat: FileStat; data: AsyncIterable<Uint8Array> }>
-  /** Replaces a file atomically; a failure leaves the old one. */
+  /**
+   * Replaces a file atomically; a failure leaves the old one. `owner`, only as root: whose the file and the directories
+   * made for it are; `attributes` are set before it takes its place.
+   */
   write(
     path: string,
     data: AsyncIterable<Uint8Array> | Uint8Array,
-    options: { user?: string; mode?: number; parents?: boolean },
+    options: {
+      user?: string
+      mode?: number
+      parents?: boolean
+      owner?: Owner
+      attributes?: Record<string, string>
+    },
     signal?: AbortSignal,
   ): Promise<{ stat: FileStat; created: string[] }>
   /**
@@ -127,7 +152,7 @@ export interface GuestFiles {
   /** Reads a tree, directories before what is in them; links are not followed, other mounts not entered. */
   readTree(
     path: string,
-    options: { user?: string; depth?: number; content?: boolean },
+    options: { user?: string; depth?: number; content?: boolean; attributes?: boolean },
     signal?: AbortSignal,
   ): Promise<TreeReading>
   /**
@@ -150,15 +175,29 @@ export interface GuestFiles {
     options: { user?: string; recursive?: boolean },
     signal?: AbortSignal,
   ): Promise<AsyncIterable<GuestFileChange>>
-  stat(path: string, options: { user?: string; follow?: boolean }, signal?: AbortSignal): Promise<FileStat>
+  stat(
+    path: string,
+    options: { user?: string; follow?: boolean; attributes?: boolean },
+    signal?: AbortSignal,
+  ): Promise<FileStat & Attributed>
   list(
     path: string,
+    options: { user?: string; attributes?: boolean },
+    signal?: AbortSignal,
+  ): Promise<(FileStat & Attributed & { name: string })[]>
+  /**
+   * Sets attributes, and removes those that are null, of a file or directory; links are followed. One by one: what fails
+   * leaves those before it done. @throws SandboxError `not_supported` where the file system has none, `invalid_request`
+   */
+  setAttributes(
+    path: string,
+    attributes: Record<string, string | null>,
     options: { user?: string },
     signal?: AbortSignal,
-  ): Promise<(FileStat & { name: string })[]>
+  ): Promise<void>
   mkdir(
     path: string,
-    options: { user?: string; mode?: number; parents?: boolean },
+    options: { user?: string; mode?: number; parents?: boolean; owner?: Owner },
     signal?: AbortSignal,
   ): Promise<string[]>
   rename(from: string, to: string, options: { user?: string }, signal?: AbortSignal): Promise<void>
@@ -200,7 +239,7 @@ export interface TreeReading {
   /** Of the path itself. */
   stat: FileStat
   /** `data` of a file, with `content`, must be read to its end, or the iteration left, before the next entry is asked for. */
-  entries: AsyncIterable<FileStat & { path: string; data: AsyncIterable<Uint8Array> | null }>
+  entries: AsyncIterable<FileStat & Attributed & { path: string; data: AsyncIterable<Uint8Array> | null }>
   /** After the iteration: entries that were left out or changed while they were read. */
   readonly skipped: number
 }
@@ -211,4 +250,6 @@ export interface GuestFileChange {
   path: string
   target: string | null
   fileType: FileStat['type'] | null
+  /** Of `create`: it has been written already, and no `write` need follow. */
+  content?: true
 }

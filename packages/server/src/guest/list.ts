@@ -1,11 +1,11 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import { parseFields } from '@caisson/protocol/frame-codec'
 import { type Frame, FrameType } from '@caisson/protocol/frames'
-import type { FileStat } from './guest.ts'
+import type { Attributed, FileStat } from './guest.ts'
 import { Request } from './request.ts'
-import { readName, readStat } from './stat.ts'
+import { readDescription, readName } from './stat.ts'
 
-export type Entry = FileStat & { name: string }
+export type Entry = FileStat & Attributed & { name: string }
 
 /** A listing is held in memory, so it is bounded: entries, and bytes of them on the wire. */
 const MAX_ENTRIES = 100_000
@@ -30,7 +30,7 @@ export class ListRequest extends Request<Entry[]> {
   #add(payload: Uint8Array): void {
     const entry = parseFields(payload)
     this.#bytes += payload.length
-    this.#entries.push({ name: readName(entry), ...readStat(entry) })
+    this.#entries.push({ name: readName(entry), ...readDescription(entry) })
     if (this.#entries.length <= MAX_ENTRIES && this.#bytes <= MAX_BYTES) return
     const reason = `it has more than the ${MAX_ENTRIES} entries that can be listed at once`
     this.cancel(new SandboxError('file_failed', { path: this.context.path, reason }))

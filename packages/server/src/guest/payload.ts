@@ -2,6 +2,7 @@ import { SandboxError } from '@caisson/protocol/errors'
 import { type FieldBuilder, fields } from '@caisson/protocol/frame-codec'
 import { Field } from '@caisson/protocol/frames'
 import type { FileContext } from './errors.ts'
+import type { Owner } from './guest.ts'
 
 export type User = { user?: string }
 
@@ -26,6 +27,11 @@ export function withText(payload: FieldBuilder, tag: Field, text: string): Field
 /** What was received of an upload, instead of the file. */
 export function ofUpload(payload: FieldBuilder, options: { resume?: string }): FieldBuilder {
   return options.resume === undefined ? payload : withText(payload, Field.RESUME, options.resume)
+}
+
+/** Whose it is that is made. */
+export function ofOwner(payload: FieldBuilder, owner: Owner | undefined): FieldBuilder {
+  return owner === undefined ? payload : payload.u64(Field.UID, owner.uid).u64(Field.GID, owner.gid)
 }
 
 export function flag(payload: FieldBuilder, tag: Field, value: boolean | undefined): FieldBuilder {

@@ -1,6 +1,7 @@
 import { type Fields, FrameError } from '@caisson/protocol/frame-codec'
 import { Field, LIMITS } from '@caisson/protocol/frames'
-import type { FileStat } from './guest.ts'
+import { readAttributes } from './attributes.ts'
+import type { Attributed, FileStat } from './guest.ts'
 
 /** `st_mode & S_IFMT` of the types that have a name of their own. */
 export const FILE_TYPES = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const
@@ -27,6 +28,18 @@ export function readStat(answer: Fields): FileStat {
   }
 }
 
+/** A stat with what is told when attributes were asked for. @throws FrameError */
+export function readDescription(answer: Fields): FileStat & Attributed {
+  return { ...readStat(answer), ...readAttributes(answer), ...readResolved(answer) }
+}
+
+function readResolved(answer: Fields): Pick<Attributed, 'resolved'> {
+  const path = text(answer, Field.RESOLVED, LIMITS.MAX_PATH)
+  if (path === null) return {}
+  const type = TYPES.get(number(answer, Field.RESOLVED_TYPE, 0o170000)) ?? 'other'
+  return { resolved: { path, type, mode: number(answer, Field.RESOLVED_MODE, 0o7777) } }
+}
+
 /** The name of a directory entry: a name and never a path, because clients join it to one. @throws FrameError */
 export function readName(answer: Fields): string {
   const name = text(answer, Field.NAME, MAX_NAME)
@@ -44,8 +57,8 @@ export function readPath(answer: Fields, tag: Field = Field.NAME): string {
 }
 
 /** An entry of a tree. @throws FrameError */
-export function readEntry(answer: Fields): FileStat & { path: string } {
-  return { ...readStat(answer), path: readPath(answer) }
+export function readEntry(answer: Fields): FileStat & Attributed & { path: string } {
+  return { ...readDescription(answer), path: readPath(answer) }
 }
 
 /** The type of a file in an event, where it is told. @throws FrameError */

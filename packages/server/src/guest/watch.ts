@@ -96,5 +96,6 @@ function readEvent(event: Fields): GuestFileChange {
     path: isRoot ? '' : readPath(event),
     target: hasTarget ? readPath(event, Field.TARGET) : null,
     fileType: readType(event),
+    ...(type === 'create' && event.u64(Field.CONTENT) === 1 && { content: true as const }),
   }
 }

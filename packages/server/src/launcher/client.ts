@@ -32,6 +32,8 @@ export interface LaunchPlan {
   idBase: number
   root: { kind: 'overlay' | 'pool'; lowers: string[] } | { kind: 'directory' }
   limits: Limits
+  /** Volumes of the pool, and the absolute paths where the sandbox sees them. */
+  volumes?: { volume: string; path: string; readOnly: boolean }[]
   /** Its processes come from this dump. */
   dump?: string
 }
@@ -388,8 +390,13 @@ function encodePlan(plan: LaunchPlan): Uint8Array {
     .u64(Tag.MEMORY, plan.limits.memoryBytes)
     .u64(Tag.CPU, plan.limits.cpuMillis)
     .u64(Tag.PIDS, plan.limits.pids)
+    .strings(Tag.VOLUME_MOUNT, (plan.volumes ?? []).map(toVolumeMount))
   if (plan.dump !== undefined) out.string(Tag.DUMP, plan.dump)
   return out.encode()
+}
+
+function toVolumeMount({ volume, path, readOnly }: NonNullable<LaunchPlan['volumes']>[number]): string {
+  return `${volume}\t${readOnly ? 'ro' : 'rw'}\t${path}`
 }
 
 function parseAbilities(answer: Fields): Ability[] {

@@ -16,6 +16,7 @@ export interface PoolState {
 export interface PoolContents {
   roots: Map<string, number>
   saves: Map<string, number>
+  volumes: Map<string, number>
   dumps: Map<string, number>
 }
 
@@ -49,15 +50,26 @@ export function encodeRoot(id: string, { from, diskBytes }: NewRoot): Uint8Array
   return out.encode()
 }
 
+/** @param limitBytes null: none */
+export function encodeVolume(volume: string, limitBytes: number | null): Uint8Array {
+  const out = fields().string(Tag.VOLUME, volume)
+  if (limitBytes !== null) out.u64(Tag.QUOTA, limitBytes)
+  return out.encode()
+}
+
 export function decodeContents(entries: Fields[]): PoolContents {
-  const contents: PoolContents = { roots: new Map(), saves: new Map(), dumps: new Map() }
-  for (const entry of entries) {
-    const bytes = entry.u64(Tag.BYTES) ?? 0
-    const [id, save, dump] = [entry.string(Tag.ID), entry.string(Tag.SAVE), entry.string(Tag.DUMP)]
-    if (id !== undefined) contents.roots.set(id, bytes)
-    else if (save !== undefined) contents.saves.set(save, bytes)
-    else if (dump !== undefined) contents.dumps.set(dump, bytes)
-  }
+  const contents: PoolContents = { roots: new Map(), saves: new Map(), volumes: new Map(), dumps: new Map() }
+  const parts = [
+    [Tag.ID, contents.roots],
+    [Tag.SAVE, contents.saves],
+    [Tag.VOLUME, contents.volumes],
+    [Tag.DUMP, contents.dumps],
+  ] as const
+  for (const entry of entries)
+    for (const [tag, part] of parts) {
+      const name = entry.string(tag)
+      if (name !== undefined) part.set(name, entry.u64(Tag.BYTES) ?? 0)
+    }
   return contents
 }
 

@@ -7,6 +7,7 @@ import {
   decodePool,
   encodePool,
   encodeRoot,
+  encodeVolume,
   type NewRoot,
   type PoolContents,
   type PoolState,
@@ -62,6 +63,16 @@ export class LauncherPool {
   /** Nothing to do when absent. */
   async removeSave(save: string, signal?: AbortSignal): Promise<void> {
     await this.#send(Message.REMOVE_FROM_POOL, fields().string(Tag.SAVE, save).encode(), signal)
+  }
+
+  /** An empty directory that sandboxes can have mounted; whole or not at all. @param limitBytes null: no limit */
+  async makeVolume(volume: string, limitBytes: number | null): Promise<void> {
+    await this.#send(Message.MAKE_VOLUME, encodeVolume(volume, limitBytes))
+  }
+
+  /** Nothing to do when absent; refused while a sandbox has it mounted. */
+  async removeVolume(volume: string, signal?: AbortSignal): Promise<void> {
+    await this.#send(Message.REMOVE_FROM_POOL, fields().string(Tag.VOLUME, volume).encode(), signal)
   }
 
   /** Counts a save's own files. */

@@ -17,6 +17,8 @@ export const LAUNCHER_LIMITS = {
   /** Longest path in a message. */
   MAX_PATH: 1024,
   MAX_LOWERS: 32,
+  /** Volumes of one sandbox. */
+  MAX_VOLUMES: 32,
   /** Host uids and gids of one sandbox. */
   ID_COUNT: 65_536,
   /** Operations that run at once; later ones wait in order. */
@@ -38,7 +40,7 @@ export const LAUNCHER_LIMITS = {
 export const Message = {
   /** Launcher, once per connection: GENERATION, PID, CGROUP per hierarchy. */
   HELLO: 1,
-  /** Request: ID, HOSTNAME, ID_BASE, ROOT_KIND, LOWER* (overlay, topmost first), MEMORY, CPU, PIDS, DUMP? (its processes come from there instead of being started). OK: PID, START_TIME, STAGE*. A failed start leaves nothing behind. */
+  /** Request: ID, HOSTNAME, ID_BASE, ROOT_KIND, LOWER* (overlay, topmost first), MEMORY, CPU, PIDS, VOLUME_MOUNT*, DUMP? (its processes come from there instead of being started; not together with volumes). OK: PID, START_TIME, STAGE*. A failed start leaves nothing behind. */
   START: 2,
   /** Request: ID. Kills every process of the sandbox, waits for them, removes its cgroups and socket. Nothing to do for an unknown id. */
   DELETE: 3,
@@ -85,13 +87,13 @@ export const Message = {
   SAVE: 24,
   /** Request: ID, FROM, QUOTA?. Puts the root of a sandbox that does not run back to a save; safe to repeat. */
   REPLACE_ROOT: 25,
-  /** Request: ID or SAVE. Removes a root or a save from the pool. Nothing to do when absent; EBUSY for a sandbox that has not ended. */
+  /** Request: ID, SAVE or VOLUME. Removes a root, a save or a volume from the pool. Nothing to do when absent; EBUSY for a sandbox that has not ended and for a volume that one has mounted. */
   REMOVE_FROM_POOL: 26,
   /** Request: ID, PATH (relative to the root), OPAQUE?. Removes from the root of a sandbox that does not run everything it wrote outside that directory; safe to repeat. */
   KEEP_ONLY: 27,
-  /** Request: answered by an ENTRY per root and save of the pool and per dump, then OK. */
+  /** Request: answered by an ENTRY per root, save and volume of the pool and per dump, then OK. */
   LIST_POOL: 28,
-  /** In the answer to LIST_POOL: ID, SAVE or DUMP, and BYTES that it holds for itself. */
+  /** In the answer to LIST_POOL: ID, SAVE, VOLUME or DUMP, and BYTES that it holds for itself. */
   ENTRY: 29,
   /** Request: SAVE. OK: BYTES of its regular files, FILES (its entries). */
   MEASURE: 30,
@@ -103,6 +105,8 @@ export const Message = {
   DUMP: 33,
   /** Request: DUMP. Nothing to do when absent. */
   REMOVE_DUMP: 34,
+  /** Request: VOLUME, QUOTA?. Makes an empty directory of the pool that sandboxes can have mounted, with mode 0777. Whole or not at all; fails when it exists. */
+  MAKE_VOLUME: 35,
 } as const
 
 export const Tag = {
@@ -185,6 +189,10 @@ export const Tag = {
   FROZEN: 52,
   /** 1: nothing of what lies beneath the directory is seen in it any more. */
   OPAQUE: 53,
+  /** Id of a volume: as sandbox ids. */
+  VOLUME: 54,
+  /** `<volume>\t<ro or rw>\t<path>`: where a sandbox sees a volume. Absolute, no part empty, `.` or `..`, nothing that a sandbox needs itself, no two beneath one another. */
+  VOLUME_MOUNT: 55,
 } as const
 
 export const RootKind = { OVERLAY: 1, DIRECTORY: 2, POOL: 3 } as const

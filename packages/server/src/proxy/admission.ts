@@ -1,9 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { SandboxError } from '@caisson/protocol/errors'
+import { readSandboxId } from '../core/sandbox-id.ts'
+import { hostOf, type PortRoute, readHost } from '../port-route.ts'
 import type { ReachedPort } from '../sandboxes/use-cases.ts'
-import { hostOf, type Route, readHost } from './route.ts'
 import { TOKEN_COOKIE, tokensOf, withoutToken } from './token.ts'
 import type { Visitor } from './visitor.ts'
+
+/** Seconds that a cookie with a token is kept at most. */
+const MAX_COOKIE_AGE = 30 * 24 * 3600
 
 /** Instead of an answer of the program: go there, with this cookie. */
 export interface Redirect {
@@ -13,7 +17,7 @@ export interface Redirect {
 
 export interface Door {
   request: IncomingMessage
-  route: Route
+  route: PortRoute
   visitor: Visitor
   domain: string
 }
@@ -27,7 +31,7 @@ export function admit(reached: ReachedPort, door: Door): Redirect | null {
   const { request, route } = door
   const tokens = tokensOf(request, route.target)
   const opens = (token: string | undefined) => (token === undefined ? null : reached.admittedUntil(token))
-  if (opens(tokens.header) !== null) return null
+  if (tokens.headers.map(opens).some((each) => each !== null)) return null
   const until = opens(tokens.query)
   if (until !== null) return isNavigation(request) ? redirect(door, tokens.query as string, until) : null
   const byCookie = tokens.cookies.map(opens).some((each) => each !== null)
@@ -51,11 +55,14 @@ function comesFromItself({ request, route, domain }: Door): boolean {
   if (origin === undefined) return true
   const host = URL.canParse(origin) ? new URL(origin).hostname.replace(/\.$/, '') : ''
   if (host !== '' && host === hostOf(request)) return route.form !== 'path'
-  return route.form === 'host' && readHost(host, domain)?.sandbox === route.sandbox.toLowerCase()
+  if (route.form !== 'host') return false
+  const asking = readSandboxId(readHost(host, domain)?.sandbox ?? '')
+  return asking !== null && asking === readSandboxId(route.sandbox)
 }
 
 function redirect({ route, visitor }: Door, token: string, until: number): Redirect {
-  const seconds = Math.max(1, Math.floor((until - Date.now()) / 1000))
+  const left = Math.floor((until - Date.now()) / 1000)
+  const seconds = Math.min(Math.max(1, left), MAX_COOKIE_AGE)
   const secure = visitor.scheme === 'https' ? '; Secure' : ''
   const path = `${route.prefix}/`
   return {

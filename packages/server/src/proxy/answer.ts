@@ -41,19 +41,30 @@ const STYLE =
   'h1{font-size:1.4em}code{color:#666}@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}}'
 const STYLE_DIGEST = createHash('sha256').update(STYLE).digest('base64')
 
+/** How programs are told: a status and a JSON body. */
+export interface Told {
+  status: number
+  body: unknown
+}
+
 /** Refuses a request: with a page for people, in JSON for programs. What has begun already is broken off. */
-export function answerError(request: IncomingMessage, response: ServerResponse, error: SandboxError): void {
+export function answerError(
+  request: IncomingMessage,
+  response: ServerResponse,
+  error: SandboxError,
+  { status, body: told }: Told = { status: statusOf(error), body: error.toJSON() },
+): void {
   if (response.headersSent) {
     response.destroy()
     return
   }
   const page = isNavigation(request)
-  const body = Buffer.from(page ? pageOf(error) : JSON.stringify(error.toJSON()))
+  const body = Buffer.from(page ? pageOf(error) : JSON.stringify(told))
   response.sendDate = true
   // An answer of the program may have left its own, with which nothing could be sent.
   response.statusMessage = ''
   const retryAfter = RETRY_AFTER[error.code]
-  response.writeHead(statusOf(error), {
+  response.writeHead(status, {
     'Content-Type': `${page ? 'text/html' : 'application/json'}; charset=utf-8`,
     'Content-Length': body.length,
     'Cache-Control': 'no-store',
@@ -65,7 +76,7 @@ export function answerError(request: IncomingMessage, response: ServerResponse, 
   dropRest(request)
 }
 
-function statusOf({ code, status }: SandboxError): number {
+export function statusOf({ code, status }: SandboxError): number {
   if (BAD_GATEWAY.includes(code)) return 502
   return UNAVAILABLE.includes(code) ? 503 : status
 }

@@ -6,21 +6,23 @@ import {
 } from 'node:http'
 import { SandboxError } from '@caisson/protocol/errors'
 import { dropRest } from './answer.ts'
-import { answerHeaders, bodyHeaders, hasBody, requestHeaders, trailerHeaders } from './headers.ts'
+import {
+  answerHeaders,
+  bodyHeaders,
+  hasBody,
+  type Passing,
+  requestHeaders,
+  trailerHeaders,
+} from './headers.ts'
 import type { PortPool } from './pool.ts'
-import type { Route } from './route.ts'
 import { withoutToken } from './token.ts'
-import type { Visitor } from './visitor.ts'
 
 /** Requests that may be sent twice without harm. */
 const REPEATABLE = ['GET', 'HEAD', 'OPTIONS']
 
 /** A request that was let in, on its way to the program. */
-export interface Exchange {
-  request: IncomingMessage
+export interface Exchange extends Passing {
   response: ServerResponse
-  route: Route
-  visitor: Visitor
   pool: PortPool
 }
 
@@ -44,12 +46,12 @@ export async function forward(exchange: Exchange): Promise<void> {
 class StaleConnection extends Error {}
 
 function attempt(exchange: Exchange): Promise<void> {
-  const { request, response, route, visitor, pool } = exchange
+  const { request, response, route, pool } = exchange
   const outgoing = httpRequest({
     agent: pool,
     method: request.method ?? 'GET',
     path: withoutToken(route.target),
-    headers: [...requestHeaders(request, route, visitor), ...bodyHeaders(request)],
+    headers: [...requestHeaders(exchange), ...bodyHeaders(request)],
   })
   const done = Promise.withResolvers<void>()
   const fail = (cause: Error) => {

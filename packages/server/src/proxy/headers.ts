@@ -1,6 +1,6 @@
 import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http'
-import type { Route } from './route.ts'
-import { TOKEN_COOKIE, withoutTokenCookie } from './token.ts'
+import type { PortRoute } from '../port-route.ts'
+import { ACCESS_HEADER, TOKEN_COOKIE, withoutTokenCookie } from './token.ts'
 import type { Visitor } from './visitor.ts'
 
 /** Names and values in turn, as Node takes and gives them. */
@@ -32,7 +32,8 @@ const NOT_FROM_CLIENTS = new Set([
   'proxy',
   'x-real-ip',
 ])
-const NOT_FROM_CLIENTS_PREFIX = /^(x-forwarded-|caisson-)/
+const NOT_FROM_CLIENTS_PREFIX =
+  /^(x-forwarded-|caisson-|(e2b|moru)-(sandbox-id|sandbox-port|traffic-access-token)$)/
 
 /** What a page below the API's own address must not do to that address. */
 const NOT_BELOW_THE_API = new Set([
@@ -49,16 +50,29 @@ const NOT_BELOW_THE_API = new Set([
 /** Pages of the path form get an origin of their own, so that they can not act as pages of the API's. */
 const SANDBOXED = ['Content-Security-Policy', 'sandbox allow-scripts allow-forms allow-popups']
 
-/** The head of a request as the program sees it: as it was sent, but for what is ours. Host stays. */
-export function requestHeaders(request: IncomingMessage, route: Route, visitor: Visitor): RawHeaders {
+/** What decides how a program sees a request. */
+export interface Passing {
+  request: IncomingMessage
+  route: PortRoute
+  visitor: Visitor
+  /** What it shall see as Host; null: what was sent. */
+  host: string | null
+  /** Whether a value opens a sandbox, so that no program may learn it. */
+  isSecret(value: string): boolean
+}
+
+/** The head of a request as the program sees it: as it was sent, but for what is ours. */
+export function requestHeaders({ request, route, visitor, host, isSecret }: Passing): RawHeaders {
   const named = connectionNames(request)
   const kept: RawHeaders = []
   forEachHeader(request.rawHeaders, (name, value) => {
     // Programs that see a header as a variable of the environment do not tell "_" from "-".
     const plain = name.toLowerCase().replaceAll('_', '-')
     if (NOT_FROM_CLIENTS.has(plain) || NOT_FROM_CLIENTS_PREFIX.test(plain) || named.has(plain)) return
-    const rest = plain === 'cookie' ? cookieFor(route, value) : value
-    if (rest !== null) kept.push(name, rest)
+    if (plain === ACCESS_HEADER && isSecret(value)) return
+    if (plain === 'host') kept.push(name, host ?? value)
+    else if (plain !== 'cookie') kept.push(name, value)
+    else kept.push(...cookieFor(route, name, value))
   })
   kept.push('X-Forwarded-For', visitor.addresses, 'X-Forwarded-Proto', visitor.scheme)
   if (visitor.host !== '') kept.push('X-Forwarded-Host', visitor.host)
@@ -80,7 +94,7 @@ export function hasBody({ headers }: IncomingMessage): boolean {
 }
 
 /** The head of an answer as the client sees it. */
-export function answerHeaders(answer: IncomingMessage, route: Route): RawHeaders {
+export function answerHeaders(answer: IncomingMessage, route: PortRoute): RawHeaders {
   const named = connectionNames(answer)
   const kept: RawHeaders = []
   forEachHeader(answer.rawHeaders, (name, value) => {
@@ -99,8 +113,9 @@ export function trailerHeaders(raw: RawHeaders): [string, string][] {
   const kept: [string, string][] = []
   forEachHeader(raw, (name, value) => {
     const plain = name.toLowerCase()
-    if (/^(host|cookie|set-cookie|authorization|content-.*|caisson-.*|x-forwarded-.*)$/.test(plain)) return
-    if (!NOT_FROM_CLIENTS.has(plain) && canBeSent(name, value)) kept.push([name, value])
+    if (/^(host|cookie|set-cookie|authorization|content-.*)$/.test(plain)) return
+    if (NOT_FROM_CLIENTS.has(plain) || NOT_FROM_CLIENTS_PREFIX.test(plain) || plain === ACCESS_HEADER) return
+    if (canBeSent(name, value)) kept.push([name, value])
   })
   return kept
 }
@@ -117,8 +132,9 @@ function canBeSent(name: string, value: string): boolean {
 }
 
 /** Below the API's address cookies are shared by everything there, so none of them is for a program. */
-function cookieFor(route: Route, value: string): string | null {
-  return route.form === 'path' ? null : withoutTokenCookie(value)
+function cookieFor(route: PortRoute, name: string, value: string): RawHeaders {
+  const rest = route.form === 'path' ? null : withoutTokenCookie(value)
+  return rest === null ? [] : [name, rest]
 }
 
 /**

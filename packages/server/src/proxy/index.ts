@@ -5,14 +5,15 @@ import { SandboxError } from '@caisson/protocol/errors'
 import { addressList } from '../address-list.ts'
 import type { Log } from '../log.ts'
 import type { Metrics } from '../metrics.ts'
+import { malformed, type PortRoute, routeOf } from '../port-route.ts'
 import type { OpenPort, UseCases } from '../sandboxes/use-cases.ts'
 import { admit } from './admission.ts'
 import { answerError, answerRedirect } from './answer.ts'
+import { toldAsForeign } from './foreign.ts'
 import { type Exchange, forward } from './forward.ts'
 import { hasBody } from './headers.ts'
 import { Limits } from './limits.ts'
 import { Pools } from './pool.ts'
-import { malformed, type Route, routeOf } from './route.ts'
 import { tunnel } from './tunnel.ts'
 import { visitorOf } from './visitor.ts'
 
@@ -20,7 +21,7 @@ import { visitorOf } from './visitor.ts'
 const MAX_HEADERS = 256
 
 export interface PreviewOptions {
-  useCases: Pick<UseCases, 'reachPort'>
+  useCases: Pick<UseCases, 'reachPort' | 'admittedBy'>
   log: Log
   /** Hosts are `<port>-<id>.<domain>`; in lower case. */
   domain: string
@@ -93,7 +94,7 @@ export class Previews {
 
   async #serve(request: IncomingMessage, response: ServerResponse, work: Work): Promise<void> {
     const { domain, useCases } = this.#options
-    const route = routeOf(request, domain) as Route
+    const route = routeOf(request, domain) as PortRoute
     assertWellFormed(request)
     if (route.form === 'path' && !route.target.startsWith('/'))
       return answerRedirect(response, 308, `${route.prefix}/${route.target}`)
@@ -104,8 +105,12 @@ export class Previews {
     const leave = this.#limits.enter(reached.sandbox)
     try {
       const open = await reached.awake()
+      const pool = this.#pools.of(open, route.port)
+      const isSecret = (value: string) =>
+        reached.admittedUntil(value) !== null || useCases.admittedBy(value) !== null
+      const { host } = reached
       await this.#hold(open, response, () =>
-        work({ request, response, route, visitor, pool: this.#pools.of(open, route.port) }),
+        work({ request, response, route, visitor, host, isSecret, pool }),
       )
     } finally {
       leave()
@@ -125,7 +130,19 @@ export class Previews {
     const known = cause instanceof SandboxError
     if (!known) this.#options.log.error({ err: cause }, 'a request to an exposed port failed')
     const error = known ? cause : new SandboxError('internal', { request: 'preview' }, { cause })
-    if (!response.destroyed) answerError(request, response, error)
+    if (response.destroyed) return
+    const route = this.#routeOf(request)
+    const foreign = route !== null && route.client !== 'caisson'
+    answerError(request, response, error, foreign ? toldAsForeign(route, error) : undefined)
+  }
+
+  /** null for what leads nowhere, too. */
+  #routeOf(request: IncomingMessage): PortRoute | null {
+    try {
+      return routeOf(request, this.#options.domain)
+    } catch {
+      return null
+    }
   }
 }
 

@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http'
 
-/** Where a client puts the token of a private port. None of the three reaches the program. */
-export const TOKEN_HEADER = 'caisson-port-token'
+/** Where a client puts the token of a private port. None of them reaches the program. */
+export const TOKEN_HEADERS = ['caisson-port-token', 'e2b-traffic-access-token', 'moru-traffic-access-token']
+/** The token of a sandbox itself opens its ports as well. Programs may have a header of this name, too. */
+export const ACCESS_HEADER = 'x-access-token'
 export const TOKEN_COOKIE = 'caisson_port_token'
 const TOKEN_QUERY = 'caisson_token'
 
@@ -9,17 +11,17 @@ const TOKEN_QUERY = 'caisson_token'
 const MAX_COOKIES = 4
 
 export interface Tokens {
-  header: string | undefined
+  headers: string[]
   query: string | undefined
   /** Of the port's own host and, if somebody has set such, of the domains above it. */
   cookies: string[]
 }
 
 export function tokensOf({ headers }: IncomingMessage, target: string): Tokens {
-  const header = headers[TOKEN_HEADER]
+  const named = [...TOKEN_HEADERS, ACCESS_HEADER].map((name) => headers[name])
   const query = queryParts(target).find(isToken)
   return {
-    header: typeof header === 'string' ? header : undefined,
+    headers: named.filter((value) => typeof value === 'string'),
     query: query?.slice(query.indexOf('=') + 1),
     cookies: cookieParts(headers.cookie ?? '')
       .filter(isTokenCookie)

@@ -22,7 +22,7 @@ export interface Upgrade extends Exchange {
  * @throws SandboxError `port_closed` and others, with nothing sent to the client
  */
 export async function tunnel(upgrade: Upgrade): Promise<void> {
-  const { request, response, route, visitor, pool, socket } = upgrade
+  const { response, route, pool, socket } = upgrade
   const gone = new AbortController()
   socket.once('close', () => gone.abort())
   const stream = await pool.connect(gone.signal)
@@ -33,7 +33,7 @@ export async function tunnel(upgrade: Upgrade): Promise<void> {
   const outgoing = httpRequest({
     createConnection: () => stream,
     path: withoutToken(route.target),
-    headers: [...requestHeaders(request, route, visitor), 'Connection', 'Upgrade', 'Upgrade', 'websocket'],
+    headers: [...requestHeaders(upgrade), 'Connection', 'Upgrade', 'Upgrade', 'websocket'],
   })
   const done = Promise.withResolvers<void>()
   socket.once('close', () => {

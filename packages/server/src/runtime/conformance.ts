@@ -9,9 +9,11 @@ import { FILE_TESTS, fileTests } from './files-conformance.ts'
 import { ManagedDriver } from './managed.ts'
 import { MEMORY_TESTS, memoryTests, type Skip } from './memory-conformance.ts'
 import { NETWORK_TESTS, type NetworkBench, networkTests, type Reachable } from './network-conformance.ts'
+import { VOLUME_TESTS, volumeTests } from './volume-conformance.ts'
 
 export { NO_MEMORY } from './memory-conformance.ts'
 export { NO_NETWORK } from './network-conformance.ts'
+export { NO_VOLUMES } from './volume-conformance.ts'
 
 /** The surroundings of one test: a data directory of its own and what drivers share over a restart of the server. */
 export interface World {
@@ -25,6 +27,8 @@ export interface World {
   scratch?: string
   /** A program that listens on a port, writes a line once it does, and sends back what it gets; absent: Perl can. */
   listener?(port: number): string[]
+  /** Makes a volume, and answers its id; absent: the driver has none. */
+  volume?(): Promise<string>
   /** What sandboxes can reach through a network; absent: they have none. */
   reachable?: Reachable
   /** Ends the agent of a sandbox as an accident would. */
@@ -55,6 +59,7 @@ export const DRIVER_TESTS = [
   ...MEMORY_TESTS,
   ...FILE_TESTS,
   ...NETWORK_TESTS,
+  ...VOLUME_TESTS,
 ] as const
 export type DriverTest = (typeof DRIVER_TESTS)[number]
 
@@ -82,6 +87,7 @@ export function driverSuite(
     memoryTests((title, run) => it(title, (bench, skip) => run(bench, skip)))
     fileTests((title, run) => it(title, (bench) => run(bench)))
     networkTests((title, run) => it(title, (bench) => run(networkOf(bench))))
+    volumeTests((title, run) => it(title, (bench, skip) => run(bench, skip)))
   })
 }
 

@@ -47,6 +47,8 @@ export interface Driver {
   usage?(id: string): Promise<Usage | null>
   /** `oomKills` of the usage alone, for a fraction of its cost: every command asks twice. 0 when it is not running. */
   oomKills?(id: string): number
+  /** It can start sandboxes with volumes of the storage; absent: it cannot. */
+  readonly volumes?: true
   /** Networks for sandboxes; absent: they have none. */
   readonly network?: NetworkHand
   /** Keeping what runs while it does not run; absent: a pause ends the processes. */
@@ -66,7 +68,8 @@ export interface MemoryHand {
   readonly noDumps: string | null
   /**
    * Writes a frozen sandbox's processes to a new dump, whole or not at all; the sandbox stays frozen. With `end` they
-   * are gone afterwards, and `onEnded` does not tell it. Nobody may be connected to the agent.
+   * are gone afterwards, and `onEnded` does not tell it. Nobody may be connected to the agent, and the sandbox
+   * has no volumes: what others write there meanwhile would not fit the memory.
    * @param save the root is to be saved under this name as it is in the same moment, where the storage has saves. A
    *   driver whose dumps need files that they have made in it for so long does it, and answers `saved`; else the caller does.
    * @throws Error that says what of the sandbox cannot be kept; it is then frozen as before.

@@ -44,6 +44,20 @@ test('opens once, and again after a failure', async () => {
   expect(opened).toBe(2)
 })
 
+test('a sandbox with volumes is refused where the driver has none, and no volumes are none', async () => {
+  const started: SandboxPlan[] = []
+  const start = async (asked: SandboxPlan) => {
+    started.push(asked)
+    return []
+  }
+  const volumes = [{ volume: 'vol_1', path: '/data', readOnly: false }]
+  const without = new ManagedDriver(driverWith({ start }))
+  await expect(without.start({ ...plan, volumes })).rejects.toMatchObject({ code: 'not_supported' })
+  await without.start({ ...plan, volumes: [] })
+  await new ManagedDriver(driverWith({ start, volumes: true })).start({ ...plan, volumes })
+  expect(started.map((one) => one.volumes?.length)).toEqual([0, 1])
+})
+
 test('start and stop of one sandbox never overlap, those of two do', async () => {
   const steps: string[] = []
   const step = async (name: string) => {

@@ -55,6 +55,7 @@ export class ManagedDriver implements Driver {
   readonly limits: Driver['limits']
   readonly usage?: (id: string) => Promise<Usage | null>
   readonly oomKills?: (id: string) => number
+  readonly volumes?: true
   readonly network?: NetworkHand
   memory?: MemoryHand
   readonly #driver: Driver
@@ -72,6 +73,7 @@ export class ManagedDriver implements Driver {
     this.limits = driver.limits
     if (driver.usage !== undefined) this.usage = (id) => driver.usage?.(id) ?? Promise.resolve(null)
     if (driver.oomKills !== undefined) this.oomKills = (id) => driver.oomKills?.(id) ?? 0
+    if (driver.volumes !== undefined) this.volumes = driver.volumes
     if (driver.network !== undefined)
       this.network = new ManagedNetwork(driver.network, async (step, id, work, signal) => {
         await this.open()
@@ -93,11 +95,7 @@ export class ManagedDriver implements Driver {
 
   async start(plan: SandboxPlan, signal?: AbortSignal): Promise<Stage[]> {
     await this.open()
-    if (!this.roots.includes(plan.root.kind))
-      throw new SandboxError('not_supported', {
-        what: `A root file system of kind "${plan.root.kind}"`,
-        reason: `the ${this.name} driver takes ${this.roots.join(', ')}`,
-      })
+    this.#refuseUnable(plan)
     return this.#serial('start', plan.id, (either) => this.#start(plan, either), signal)
   }
 
@@ -126,6 +124,19 @@ export class ManagedDriver implements Driver {
   async close(): Promise<void> {
     await Promise.all(this.#tails.values())
     await this.#driver.close()
+  }
+
+  #refuseUnable({ root, volumes = [] }: SandboxPlan): void {
+    if (!this.roots.includes(root.kind))
+      throw new SandboxError('not_supported', {
+        what: `A root file system of kind "${root.kind}"`,
+        reason: `the ${this.name} driver takes ${this.roots.join(', ')}`,
+      })
+    if (volumes.length > 0 && this.volumes === undefined)
+      throw new SandboxError('not_supported', {
+        what: 'A sandbox with volumes',
+        reason: `the ${this.name} driver cannot mount them`,
+      })
   }
 
   async #open(signal: AbortSignal): Promise<void> {

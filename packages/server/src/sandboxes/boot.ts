@@ -36,10 +36,14 @@ export async function boot(
   { signal, dump, live = new Live(record) }: BootOptions = {},
 ): Promise<Booted> {
   const { driver, failpoint } = context
-  const { id, idBase, granted: limits } = record
+  const { id, idBase, volumes, granted: limits } = record
   const clock = new Stopwatch()
   undo.add(() => nowOrLater(context, { sandbox: id }, () => driver.stop(id)))
-  const plan = { id, hostname: hostnameOf(record), idBase, root, limits, ...(dump !== undefined && { dump }) }
+  const plan = {
+    ...{ id, hostname: hostnameOf(record), idBase, root, limits },
+    ...(volumes.length > 0 && { volumes }),
+    ...(dump !== undefined && { dump }),
+  }
   clock.add(await driver.start(plan, signal))
   failpoint(record.state === 'resuming' ? 'resume:started' : 'create:started')
   clock.lap('driver')

@@ -2,7 +2,7 @@ import { SandboxError } from '@caisson/protocol/errors'
 import { newEvent } from '../core/events.ts'
 import { transition } from '../core/lifecycle.ts'
 import type { Stage } from '../core/plan.ts'
-import type { SandboxRecord } from '../core/records.ts'
+import type { SandboxRecord, VolumeUse } from '../core/records.ts'
 import type { RuntimeImage } from '../storage/images/catalogue.ts'
 import { Undo } from '../undo.ts'
 import { boot, foreseeNetwork } from './boot.ts'
@@ -14,6 +14,7 @@ import { writeInitialFiles } from './files.ts'
 import type { Live } from './live.ts'
 import { Meter } from './metering.ts'
 import { createEvent, newRecord } from './new-record.ts'
+import { endExecutions, startProgram } from './start-program.ts'
 import { Stopwatch } from './stopwatch.ts'
 import type { UseCases } from './use-cases.ts'
 
@@ -27,6 +28,10 @@ export interface Made {
   layers: string[]
   /** The save that its own files begin as. */
   from: string | null
+  /** Absent: none. */
+  volumes?: VolumeUse[]
+  /** Granted when none are asked for, before the server's own defaults. */
+  resources?: { memory?: string; cpu?: string; disk?: string }
   /** What its record says instead of what follows from the input. */
   record?: Partial<SandboxRecord>
   /** Its processes come from here. */
@@ -80,6 +85,12 @@ async function build(
     stage = 'files'
     if (files.length > 0) {
       await writeInitialFiles(context, live, files, signal)
+      clock.lap(stage)
+    }
+    stage = 'start'
+    if (dump === undefined && record.start !== null) {
+      undo.add(() => endExecutions(live, 'The sandbox could not be created.'))
+      await startProgram(context, live, signal)
       clock.lap(stage)
     }
     signal?.throwIfAborted()

@@ -2,10 +2,10 @@ import { SandboxError } from '@caisson/protocol/errors'
 import type { Sandbox } from '@caisson/protocol/resources'
 import { sha256 } from '../core/ids.ts'
 import type { Stage } from '../core/plan.ts'
-import type { SandboxRecord } from '../core/records.ts'
+import type { BuiltRecord, SandboxRecord } from '../core/records.ts'
 import { refuseLater } from '../core/spec.ts'
 import { readyImage } from './builds/ready-image.ts'
-import { assertPackages, resolveLayers } from './builds/resolve-layers.ts'
+import { assertPackages, type Packages, resolveLayers } from './builds/resolve-layers.ts'
 import { type Context, join } from './context.ts'
 import { type CreateInput, createLive, type Made } from './create-live.ts'
 import { showSandbox } from './lookup.ts'
@@ -13,7 +13,9 @@ import { imageOf } from './roots.ts'
 import { findSnapshot } from './saved/find-snapshot.ts'
 import { holdSave } from './saved/hold.ts'
 import { Stopwatch } from './stopwatch.ts'
+import { findTemplateBuild } from './templates/find-template.ts'
 import type { Once } from './use-cases.ts'
+import { resolveVolumes } from './volumes/mounts.ts'
 
 type Created = { sandbox: Sandbox; stages: Stage[] }
 
@@ -71,7 +73,8 @@ async function create(
 /**
  * What a sandbox that is asked for is made of; what is not there yet is built first.
  * @param holds keeps what is found from being collected, until they are named by a record
- * @throws SandboxError `not_supported`, `runtime_not_found`, `snapshot_not_found`, `build_failed`
+ * @throws SandboxError `not_supported`, `runtime_not_found`, `snapshot_not_found`, `template_not_found`,
+ *   `volume_not_found`, `build_failed`
  */
 export async function findMade(
   context: Context,
@@ -80,11 +83,25 @@ export async function findMade(
   signal?: AbortSignal,
 ): Promise<Made> {
   refuseLater(input)
-  const { snapshot, runtime, dependencies = [], packages = [] } = input
+  refuseSeveral(input)
+  const { dependencies = [], packages = [] } = input
   assertPackages({ dependencies, packages })
+  const volumes = await resolveVolumes(context, input.volumes ?? [], holds)
+  const made = await findRoot(context, input, { dependencies, packages }, holds, signal)
+  return { ...made, volumes }
+}
+
+async function findRoot(
+  context: Context,
+  { snapshot, template, runtime }: CreateInput,
+  { dependencies, packages }: Packages,
+  holds: DisposableStack,
+  signal?: AbortSignal,
+): Promise<Made> {
   const installs = dependencies.length + packages.length > 0
-  if (snapshot !== undefined) return fromSnapshot(context, snapshot, { runtime, installs }, holds)
-  if (!context.driver.roots.some((kind) => kind !== 'directory')) {
+  if (snapshot !== undefined) return fromSnapshot(context, snapshot, holds)
+  if (template !== undefined) return fromTemplate(context, template, holds)
+  if (!hasImages(context)) {
     refuseImages(context, runtime, installs)
     return { image: null, layers: [], from: null }
   }
@@ -96,31 +113,55 @@ export async function findMade(
   return { image, layers, from: null, record: { dependencies, packages } }
 }
 
-async function fromSnapshot(
+/** A sandbox is made from one thing. */
+function refuseSeveral(input: CreateInput): void {
+  const { dependencies = [], packages = [] } = input
+  const named = (['template', 'snapshot', 'runtime'] as const).filter((key) => input[key] !== undefined)
+  const [whole, other] = named
+  if (whole === undefined) return
+  if (other !== undefined)
+    throw new SandboxError('not_supported', {
+      what: `${other} "${input[other]}" beside a ${whole}`,
+      reason: `a ${whole} has ${other === 'runtime' ? 'its runtime' : 'all files'} with it; leave one of the two out`,
+    })
+  if (whole === 'runtime' || dependencies.length + packages.length === 0) return
+  throw new SandboxError('not_supported', {
+    what: `dependencies or packages beside a ${whole}`,
+    reason: `they would lie beneath its files; install them ${whole === 'template' ? 'in a step of the template' : 'in a sandbox and snapshot that one'}`,
+  })
+}
+
+async function fromSnapshot(context: Context, reference: string, holds: DisposableStack): Promise<Made> {
+  const found = await findSnapshot(context, reference)
+  const { id: snapshotId, start } = found
+  return madeOf(context, found, { snapshotId, start }, holds)
+}
+
+async function fromTemplate(context: Context, reference: string, holds: DisposableStack): Promise<Made> {
+  const { template, build, made } = await findTemplateBuild(context, reference)
+  const record = { templateId: template.id, start: build.start }
+  return { ...(await madeOf(context, made, record, holds)), resources: template.resources }
+}
+
+/** From saved files. */
+async function madeOf(
   context: Context,
-  reference: string,
-  { runtime, installs }: { runtime: string | undefined; installs: boolean },
+  found: BuiltRecord,
+  more: Partial<SandboxRecord>,
   holds: DisposableStack,
 ): Promise<Made> {
-  if (runtime !== undefined)
-    throw new SandboxError('not_supported', {
-      what: `runtime "${runtime}" beside a snapshot`,
-      reason: 'a snapshot has its runtime with it; leave one of the two out',
-    })
-  if (installs)
-    throw new SandboxError('not_supported', {
-      what: 'dependencies or packages beside a snapshot',
-      reason: 'they would lie beneath its files; install them in a sandbox and snapshot that one',
-    })
-  const found = await findSnapshot(context, reference)
-  const { layers, save, env, user, dependencies, packages } = found
-  holds.use(holdSave(context, save, ...layers))
+  const { runtime, imageDigest, layers, save, env, user, workdir, dependencies, packages } = found
+  holds.use(holdSave(context, save, imageDigest, ...layers))
   return {
     image: await imageOf(context, found),
     layers,
     from: save,
-    record: { runtime: found.runtime, snapshotId: found.id, base: save, env, user, dependencies, packages },
+    record: { ...more, runtime, base: save, env, user, workdir, dependencies, packages },
   }
+}
+
+function hasImages({ driver }: Context): boolean {
+  return driver.roots.some((kind) => kind !== 'directory')
 }
 
 /** A driver without images runs commands on what the host has, so there is no runtime to choose. */

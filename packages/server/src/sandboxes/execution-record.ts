@@ -8,7 +8,10 @@ import type { UseCases } from './use-cases.ts'
 
 export type StartInput = Parameters<UseCases['startExecution']>[1]
 /** What the input does not tell. */
-export type How = Pick<ExecutionRecord, 'kind' | 'autoResumed'>
+export type How = Pick<ExecutionRecord, 'kind' | 'autoResumed'> & {
+  /** It belongs to the sandbox itself, and does not keep it from being idle. */
+  own?: true
+}
 
 /** The record of an execution that is asked for. @throws SandboxError `invalid_request` */
 export function newExecution(
@@ -16,12 +19,12 @@ export function newExecution(
   live: Live,
   input: StartInput,
   once: { key: string; digest: string } | null,
-  { kind, autoResumed }: How,
+  { kind, autoResumed, own }: How,
 ): ExecutionRecord {
   if (input.env !== undefined) assertEnvironment(input.env)
   const timeoutMs = parseDuration(input.timeout ?? 0, 'timeout')
   return {
-    id: newId(kind === 'job' ? 'job' : 'exe'),
+    id: newId(own ? 'prg' : kind === 'job' ? 'job' : 'exe'),
     sandboxId: live.id,
     kind,
     tag: input.tag ?? null,

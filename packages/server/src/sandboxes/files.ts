@@ -1,5 +1,6 @@
 import type { Context } from './context.ts'
 import { asUser, quick, use } from './files/access.ts'
+import { findAccount } from './files/accounts.ts'
 import { downloadArchive } from './files/archives/pack.ts'
 import { uploadArchive } from './files/archives/unpack.ts'
 import { writeFiles } from './files/batch.ts'
@@ -34,6 +35,8 @@ export type FileUseCases = Pick<
   | 'removeFile'
   | 'changeMode'
   | 'changeOwner'
+  | 'setAttributes'
+  | 'findAccount'
 >
 
 /** File operations: each is a request to the agent, made as the user that was asked for. */
@@ -53,18 +56,28 @@ export function fileUseCases(context: Context): FileUseCases {
     readSigned: (...args) => readSigned(context, ...args),
     writeSigned: (...args) => writeSigned(context, ...args),
     listFiles: (...args) => listFiles(context, ...args),
-    statFile: (id, { path, follow, user }) =>
+    statFile: (id, { path, follow, attributes, user }) =>
       quick(context, id, (files, signal) =>
-        files.stat(path, { ...asUser(context, id, user), follow }, signal),
+        files.stat(path, { ...asUser(context, id, user), follow, attributes }, signal),
       ),
-    makeDirectory: (id, { path, mode, parents, user }) => {
-      const options = { ...asUser(context, id, user), ...(mode !== undefined && { mode }), parents }
+    makeDirectory: (id, { path, mode, parents, owner, user }) => {
+      const options = {
+        ...asUser(context, id, user),
+        ...(mode !== undefined && { mode }),
+        ...(owner !== undefined && { owner }),
+        parents,
+      }
       return quick(context, id, (files, signal) => files.mkdir(path, options, signal))
     },
+    setAttributes: (id, { path, attributes, user }) =>
+      quick(context, id, (files, signal) =>
+        files.setAttributes(path, attributes, asUser(context, id, user), signal),
+      ),
     renameFile: (id, { path, target, user }) =>
       quick(context, id, (files, signal) => files.rename(path, target, asUser(context, id, user), signal)),
     removeFile: (id, { path, recursive, user }, signal) =>
       use(context, id, (files) => files.remove(path, { ...asUser(context, id, user), recursive }, signal)),
+    findAccount: (...args) => findAccount(context, ...args),
     changeMode: (id, { path, mode, user }) =>
       quick(context, id, (files, signal) => files.chmod(path, mode, asUser(context, id, user), signal)),
     changeOwner: (id, { path, uid, gid, user }) =>

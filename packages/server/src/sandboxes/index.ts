@@ -15,6 +15,7 @@ import { createJob, getJob, listJobs, stopJob } from './jobs.ts'
 import { authenticate, createKey, deleteKey, listKeys } from './keys.ts'
 import { killExecution } from './kill-execution.ts'
 import { readLogs } from './logs.ts'
+import { behindDoor } from './internal.ts'
 import { findExecution, findSandbox, showExecution, showSandbox } from './lookup.ts'
 import { explainNetwork } from './network/explain-network.ts'
 import { setNetwork } from './network/set-network.ts'
@@ -32,11 +33,19 @@ import { sessionUseCases } from './sessions/sessions.ts'
 import { sshKeyUseCases } from './ssh-keys.ts'
 import { startExecution } from './start-execution.ts'
 import { getStats, getUsage } from './statistics.ts'
+import { listUsage } from './usage-samples.ts'
 import { resizeTerminal, writeStdin } from './stdin.ts'
+import { templateUseCases } from './templates/index.ts'
+import { tokenUseCases } from './tokens.ts'
 import { updateSandbox } from './update-sandbox.ts'
 import type { UseCases } from './use-cases.ts'
+import { volumeUseCases } from './volumes/index.ts'
 
 export function createUseCases(context: Context): UseCases {
+  return behindDoor(context, useCases(context))
+}
+
+function useCases(context: Context): UseCases {
   return {
     createSandbox: (...args) => createSandbox(context, ...args),
     getSandbox: async (id) => showSandbox(context, await findSandbox(context, id)),
@@ -60,6 +69,7 @@ export function createUseCases(context: Context): UseCases {
     updateEnvironment: (...args) => updateEnvironment(context, ...args),
     listEvents: (...args) => listEvents(context, ...args),
     getUsage: (id) => getUsage(context, id),
+    listUsage: (...args) => listUsage(context, ...args),
     getStats: (query) => getStats(context, query),
     dial: (...args) => dial(context, ...args),
     getNetwork: (id) => getNetwork(context, id),
@@ -69,6 +79,9 @@ export function createUseCases(context: Context): UseCases {
     explainNetwork: (...args) => explainNetwork(context, ...args),
     ...portUseCases(context),
     ...fileUseCases(context),
+    ...volumeUseCases(context),
+    ...templateUseCases(context),
+    ...tokenUseCases(context),
     ...sshKeyUseCases(context),
     pauseSandbox: (...args) => pauseSandbox(context, ...args),
     resumeSandbox: (...args) => resumeSandbox(context, ...args),
@@ -90,7 +103,7 @@ export function createUseCases(context: Context): UseCases {
       dataDir: context.config.dataDir,
       pid: process.pid,
       startedAt: new Date(context.startedAt).toISOString(),
-      sandboxes: context.live.size,
+      sandboxes: [...context.live.values()].filter(({ record }) => record.internal === null).length,
       previewDomain: context.config.previewDomain,
       ...context.doors,
     }),
@@ -111,6 +124,7 @@ function gauges(context: Context): ReturnType<UseCases['gauges']> {
   const sandboxes = { idle: 0, running: 0, unresponsive: 0, paused: context.paused.size }
   let executionsRunning = 0
   for (const live of context.live.values()) {
+    if (live.record.internal !== null) continue
     executionsRunning += live.executions.size
     if (!live.healthy) sandboxes.unresponsive++
     else if (live.busy) sandboxes.running++

@@ -1,7 +1,7 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import type { ApiKey, Scope } from '@caisson/protocol/resources'
 import { parseDuration } from '../core/duration.ts'
-import { newId, newSecret, sha256 } from '../core/ids.ts'
+import { newE2bSecret, newId, newSecret, sha256 } from '../core/ids.ts'
 import type { KeyRecord } from '../core/records.ts'
 import type { Context } from './context.ts'
 import type { UseCases } from './use-cases.ts'
@@ -10,7 +10,7 @@ export async function createKey(
   context: Context,
   input: Parameters<UseCases['createKey']>[0],
 ): Promise<{ key: ApiKey; secret: string }> {
-  const secret = newSecret()
+  const secret = input.format === 'e2b' ? newE2bSecret() : newSecret()
   const ttl = parseDuration(input.ttl ?? 0, 'ttl')
   const now = Date.now()
   const record: KeyRecord = {

@@ -1,4 +1,5 @@
 import { SandboxError } from '@caisson/protocol/errors'
+import { isProgramId } from '../core/ids.ts'
 import type { SandboxRecord } from '../core/records.ts'
 import type { Guest, GuestExecution } from '../guest/guest.ts'
 import type { Meter } from './metering.ts'
@@ -44,7 +45,10 @@ export class Live {
   }
 
   get busy(): boolean {
-    return this.executions.size > 0 || this.#requests > 0
+    if (this.#requests > 0) return true
+    // What a sandbox runs from its start on is no activity.
+    for (const id of this.executions.keys()) if (!isProgramId(id)) return true
+    return false
   }
 
   /** Takes the record as another writer has left it; what is counted in memory is ahead of the store. */

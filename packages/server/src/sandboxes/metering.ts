@@ -4,6 +4,7 @@ import type { Usage } from '../runtime/driver.ts'
 import { type Context, join } from './context.ts'
 import type { Live } from './live.ts'
 import { readTraffic, sumTraffic, type TrafficMap } from './network/traffic.ts'
+import { forgetSamples, keepSample } from './usage-samples.ts'
 
 const HOUR_MS = 3_600_000
 const SAMPLE_MS = 60_000
@@ -70,9 +71,24 @@ export class Meter {
 
 /** Stores the use of every sandbox each minute. @returns the undo. */
 export function meterUsage(context: Context): () => void {
-  const work = () => sample(context).catch((err) => context.log.error({ err }, 'usage could not be stored'))
+  const work = async () => {
+    await sample(context).catch((err) => context.log.error({ err }, 'usage could not be stored'))
+    await keepSamples(context).catch((err) => context.log.warn({ err }, 'a sample of the use was missed'))
+  }
   const timer = setInterval(work, SAMPLE_MS).unref()
   return () => clearInterval(timer)
+}
+
+/** Keeps what all sandboxes use now, for who looks at it later. */
+async function keepSamples(context: Context): Promise<void> {
+  forgetSamples(context)
+  if (context.live.size === 0) return
+  const roots = (await context.layers.usage?.())?.roots
+  for (const [index, live] of [...context.live.values()].entries()) {
+    if (index % AT_ONCE === AT_ONCE - 1) await setImmediate()
+    const usage = await context.driver.usage?.(live.id).catch(() => null)
+    if (usage) keepSample(context, live, usage, roots?.get(live.id) ?? null)
+  }
 }
 
 /** Stores what all sandboxes have used up to now. */

@@ -5,13 +5,13 @@ import { newEvent } from '../core/events.ts'
 import { allocateIdBase } from '../core/idrange.ts'
 import { newId } from '../core/ids.ts'
 import { parseNetwork, showNetwork } from '../core/network/rules.ts'
-import type { EventRecord, SandboxRecord } from '../core/records.ts'
+import type { EventRecord, SandboxRecord, StartProgram } from '../core/records.ts'
 import { resolveResources } from '../core/spec.ts'
 import type { Context } from './context.ts'
 import type { CreateInput, Made } from './create-live.ts'
 import { networksOf } from './network/attach.ts'
 import { assertDepth } from './pause-depth.ts'
-import { parsePorts } from './ports.ts'
+import { parseAllPorts, parsePortHost, parsePorts } from './ports.ts'
 
 /**
  * The record of a sandbox that is asked for, with everything that can be refused before anything is started. Its uid
@@ -30,7 +30,10 @@ export function newRecord(
     throw new SandboxError('too_many', { what: 'sandboxes', limit: config.maxSandboxes })
   const network = parseNetwork(input.network, config.network)
   if (network !== null) networksOf(context)
-  const ports = parsePorts(input.ports)
+  const start = made.record?.start !== undefined ? made.record.start : startOf(made.image)
+  const ports = withPortsOf(start, parsePorts(input.ports))
+  const allPorts = parseAllPorts(input.allPorts)
+  const portHost = parsePortHost(input.portHost)
   if (input.env !== undefined) assertEnvironment(input.env)
   const { image } = made
   const env = { ...image?.env, ...made.record?.env, ...input.env }
@@ -40,7 +43,7 @@ export function newRecord(
     input.resources ?? {},
     context.host,
     { enforced: driver.limits, quota: layers.quota, maxDiskBytes: layers.maxDiskBytes },
-    config.defaults,
+    { ...config.defaults, ...made.resources },
   )
   const idle = parseDuration(input.idleTimeout ?? config.defaults.idleTimeout, 'idleTimeout')
   const ttl = parseDuration(input.ttl ?? 0, 'ttl')
@@ -65,12 +68,19 @@ export function newRecord(
     snapshotId: null,
     forkedFrom: null,
     sessionId: null,
+    templateId: null,
     dependencies: [],
     packages: [],
     user: image?.user.name ?? null,
+    workdir: image?.workdir ?? null,
+    start,
+    volumes: made.volumes ?? [],
+    internal: null,
     network,
     rulesDigest: null,
     ports,
+    allPorts,
+    portHost,
     trafficBefore: { up: 0, down: 0 },
     pause: null,
     ...pausing(context, input),
@@ -96,6 +106,21 @@ export function newRecord(
   }
 }
 
+/** What an image runs in its sandboxes. */
+function startOf(image: Made['image']): StartProgram | null {
+  if (image?.start === undefined) return null
+  const { start, ports = [] } = image
+  return ports.length === 0 ? start : { ...start, ports }
+}
+
+/** A service that an image brings is for those with a token, unless more was asked for. */
+function withPortsOf(start: StartProgram | null, asked: SandboxRecord['ports']): SandboxRecord['ports'] {
+  const since = Date.now()
+  const own = (start?.ports ?? []).filter((port) => asked.every((one) => one.port !== port))
+  const all = [...asked, ...own.map((port) => ({ port, access: 'private' as const, since }))]
+  return all.sort((a, b) => a.port - b.port)
+}
+
 /** @throws SandboxError `not_supported` for a depth that this server does not have */
 function pausing(
   context: Context,
@@ -114,13 +139,13 @@ function pausing(
 /** What was asked for and granted; of the environment the names alone. */
 export function createEvent(record: SandboxRecord, files: number): EventRecord {
   const { id, name, mode, runtime, granted, idleTimeoutMs, expiresAt, projectId, orgId } = record
-  const { snapshotId, forkedFrom, sessionId, dependencies, packages } = record
+  const { snapshotId, templateId, forkedFrom, sessionId, dependencies, packages, volumes } = record
   const network = showNetwork(record.network)
   const ports = record.ports.map(({ port, access }) => ({ port, access }))
   const env = Object.keys(record.env)
   const resources = { asked: record.asked, granted }
   const times = { idleTimeoutMs, expiresAt }
-  const origin = { snapshotId, forkedFrom, sessionId, dependencies, packages }
+  const origin = { snapshotId, templateId, forkedFrom, sessionId, dependencies, packages, volumes }
   const owner = { projectId, orgId }
   const what = { name, mode, runtime, ...origin, resources, network, ports, ...times, ...owner, env, files }
   return newEvent(id, 'create', what)

@@ -52,14 +52,15 @@ async function* paced(
   offset: number,
   chunks: AsyncIterable<OutputChunk>,
 ): AsyncGenerator<OutputChunk> {
-  running.pace(offset + AHEAD)
+  const reader = {}
+  running.pace(reader, offset + AHEAD)
   try {
     for await (const chunk of chunks) {
       yield chunk
-      running.pace(chunk.offset + chunk.data.length + AHEAD)
+      running.pace(reader, chunk.offset + chunk.data.length + AHEAD)
     }
   } finally {
-    running.pace(null)
+    running.pace(reader, null)
   }
 }
 

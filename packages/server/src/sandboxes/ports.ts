@@ -4,6 +4,7 @@ import { parseDuration } from '../core/duration.ts'
 import { newEvent } from '../core/events.ts'
 import { invalid } from '../core/invalid.ts'
 import type { SandboxRecord } from '../core/records.ts'
+import { readSandboxId } from '../core/sandbox-id.ts'
 import { findLive, isPaused } from './awake.ts'
 import { changeSandbox } from './change-sandbox.ts'
 import type { Context } from './context.ts'
@@ -13,6 +14,7 @@ import { endedError, findLiving, findSandbox } from './lookup.ts'
 import { presentLive } from './pausing/kept.ts'
 import { openedUntil, signPortToken } from './port-tokens.ts'
 import { portUrl, showPorts } from './port-urls.ts'
+import { isSame, tokenUseCases } from './tokens.ts'
 import type { OpenPort, ReachedPort, UseCases } from './use-cases.ts'
 
 type PortUseCases = Pick<UseCases, 'listPorts' | 'exposePort' | 'unexposePort' | 'linkPort' | 'reachPort'>
@@ -23,14 +25,17 @@ const MAX_PORT = 65_535
 const MAX_PORTS = 64
 const DEFAULT_TTL = '24h'
 const MAX_TTL_MS = 30 * 24 * 3_600_000
+/** A name or an address, and a port: what may stand in a Host header. */
+const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i
 
 export function portUseCases(context: Context): PortUseCases {
+  const { sandboxTokens } = tokenUseCases(context)
   return {
     listPorts: async (id) => showPorts(context, await findSandbox(context, id)),
     exposePort: (...args) => exposePort(context, ...args),
     unexposePort: (...args) => unexposePort(context, ...args),
     linkPort: (...args) => linkPort(context, ...args),
-    reachPort: (...args) => reachPort(context, ...args),
+    reachPort: (...args) => reachPort(context, sandboxTokens, ...args),
   }
 }
 
@@ -48,6 +53,20 @@ export function parsePorts(asked: CreateSandbox['ports']): Exposed[] {
   return ports.sort(byNumber)
 }
 
+/** Whether a new sandbox was asked to expose every port, and from now on to whom. */
+export function parseAllPorts(asked: CreateSandbox['allPorts']): SandboxRecord['allPorts'] {
+  return asked === undefined ? null : { access: asked, since: Date.now() }
+}
+
+/** The Host that programs of a new sandbox shall see. @throws SandboxError `invalid_request` for what no Host can be */
+export function parsePortHost(asked: CreateSandbox['portHost']): string | null {
+  if (asked === undefined) return null
+  if (!HOST.test(hostFor(asked, MAX_PORT)))
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: that is how it is written.
+    throw invalid('portHost', 'must be a host name or an address, such as "localhost:${PORT}"')
+  return asked
+}
+
 async function exposePort(
   context: Context,
   ...[id, port, { access = 'private' }]: Parameters<UseCases['exposePort']>
@@ -55,12 +74,12 @@ async function exposePort(
   assertPort(port, 'port')
   const now = Date.now()
   let wasPublic = false
-  const record = await changePorts(context, await findSandbox(context, id), (ports) => {
+  const record = await changePorts(context, await findSandbox(context, id), ({ ports, allPorts }) => {
     const known = ports.find((each) => each.port === port)
     if (known === undefined && ports.length >= MAX_PORTS)
       throw new SandboxError('too_many', { what: 'exposed ports of this sandbox', limit: MAX_PORTS })
     if (known?.access === access) return ports
-    wasPublic = known?.access === 'public'
+    wasPublic = (known ?? allPorts)?.access === 'public'
     const others = ports.filter((each) => each !== known)
     return [...others, { port, access, since: known?.since ?? now }].sort(byNumber)
   })
@@ -69,10 +88,12 @@ async function exposePort(
   return { port, access, url: portUrl(context, record, port) }
 }
 
+/** Afterwards the port is what `allPorts` of the sandbox makes of all that are not named. */
 async function unexposePort(context: Context, id: string, port: number): Promise<void> {
-  const record = await changePorts(context, await findSandbox(context, id), (ports, sandbox) => {
-    const left = ports.filter((each) => each.port !== port)
-    if (left.length === ports.length) throw new SandboxError('port_not_exposed', { sandbox, port })
+  const record = await changePorts(context, await findSandbox(context, id), (seen) => {
+    const left = seen.ports.filter((each) => each.port !== port)
+    if (left.length === seen.ports.length)
+      throw new SandboxError('port_not_exposed', { sandbox: seen.id, port })
     return left
   })
   cut(context, record.id, port)
@@ -82,10 +103,10 @@ async function unexposePort(context: Context, id: string, port: number): Promise
 async function changePorts(
   context: Context,
   record: SandboxRecord,
-  decide: (ports: Exposed[], sandbox: string) => Exposed[],
+  decide: (seen: SandboxRecord) => Exposed[],
 ): Promise<SandboxRecord> {
   return changeSandbox(context, record, (seen) => {
-    const ports = decide(seen.ports, seen.id)
+    const ports = decide(seen)
     if (ports === seen.ports) return { change: {}, events: [] }
     const shown = ports.map(({ port, access }) => ({ port, access }))
     return { change: { ports }, events: [newEvent(seen.id, 'ports', { ports: shown })] }
@@ -110,19 +131,31 @@ async function linkPort(
   }
 }
 
-/** By id alone, in the form of a host name too: names could be guessed. */
-async function reachPort(context: Context, asWritten: string, port: number): Promise<ReachedPort> {
-  const id = asWritten.toLowerCase().replaceAll('-', '_')
+/** By id alone, in every form that it has: names could be guessed. */
+async function reachPort(
+  context: Context,
+  tokensOf: UseCases['sandboxTokens'],
+  asWritten: string,
+  port: number,
+): Promise<ReachedPort> {
+  const unknown = new SandboxError('sandbox_not_found', { sandbox: asWritten })
+  const id = readSandboxId(asWritten)
+  if (id === null) throw unknown
   const record =
     context.live.get(id)?.record ?? context.paused.get(id) ?? (await context.store.sandboxes.get(id))
-  if (record === null) throw new SandboxError('sandbox_not_found', { sandbox: asWritten })
+  if (record === null || record.internal !== null) throw unknown
   if (record.endedAt !== null) throw endedError(record)
   const { access, since } = findExposed(record, port)
   return {
     sandbox: id,
     access,
-    admittedUntil: (token) =>
-      openedUntil(context.signingKey, token, { sandbox: id, port, since }, Date.now()),
+    host: record.portHost && hostFor(record.portHost, port),
+    admittedUntil: (token) => {
+      const linked = openedUntil(context.signingKey, token, { sandbox: id, port, since }, Date.now())
+      const { access: own, traffic } = tokensOf(id)
+      const opens = [isSame(token, own), isSame(token, traffic)]
+      return opens.includes(true) ? Number.POSITIVE_INFINITY : linked
+    },
     awake: () => awakePort(context, id, { port, access, since }),
   }
 }
@@ -151,10 +184,18 @@ async function awakePort(context: Context, id: string, admitted: Exposed): Promi
   }
 }
 
-function findExposed(record: SandboxRecord, port: number): Exposed {
-  const exposed = record.ports.find((each) => each.port === port)
-  if (exposed === undefined) throw new SandboxError('port_not_exposed', { sandbox: record.id, port })
-  return exposed
+/** How a port is exposed: as it is listed, or else as all are. */
+function findExposed({ id, ports, allPorts }: SandboxRecord, port: number): Exposed {
+  const listed = ports.find((each) => each.port === port)
+  if (listed !== undefined) return listed
+  if (allPorts === null || port < 1 || port > MAX_PORT)
+    throw new SandboxError('port_not_exposed', { sandbox: id, port })
+  return { port, ...allPorts }
+}
+
+function hostFor(pattern: string, port: number): string {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: that is how it is written.
+  return pattern.replaceAll('${PORT}', `${port}`)
 }
 
 /** What ends the connections to the ports of a sandbox that runs. With its agent they break by themselves. */

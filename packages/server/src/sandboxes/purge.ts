@@ -1,5 +1,6 @@
 import { parseDuration } from '../core/duration.ts'
 import type { Context } from './context.ts'
+import { purgeBuilds } from './templates/settle.ts'
 
 const HOUR_MS = 3_600_000
 /** Use is kept so long, whatever becomes of the sandboxes. */
@@ -11,6 +12,7 @@ export async function purge(context: Context): Promise<void> {
   const { sandboxes, executions } = await context.store.sandboxes.purge(before)
   for (const id of executions) await context.outputs.remove(id)
   await context.store.usage.purge(Date.now() - USAGE_MS)
+  await purgeBuilds(context)
   if (sandboxes.length > 0) context.log.info({ sandboxes: sandboxes.length }, 'purged')
 }
 

@@ -30,22 +30,30 @@ export async function listSandboxes(
   context: Context,
   query: Parameters<UseCases['listSandboxes']>[0],
 ): Promise<{ sandboxes: Sandbox[]; total: number }> {
-  const { status, all, metadata, name, mode, projectId, orgId, ...page } = query
-  const states = status !== undefined ? STATES[status] : all === true ? undefined : LIVE_STATES
-  const memory = status && MEMORY[status]
+  const { status, all, metadata, name, mode, projectId, orgId, template, createdAfter, ...page } = query
   const found = await context.store.sandboxes.list({
     ...page,
-    ...(states !== undefined && { states }),
-    ...(memory !== undefined && { memory }),
-    ...(status === 'running' && { busy: { ids: busyIds(context), value: true } }),
-    ...(status === 'idle' && { busy: { ids: busyIds(context), value: false } }),
+    ...(status !== undefined ? withStatus(context, status) : all !== true && { states: LIVE_STATES }),
     ...(name !== undefined && { name }),
     ...(mode !== undefined && { mode }),
     ...(projectId !== undefined && { projectId }),
     ...(orgId !== undefined && { orgId }),
+    ...(template !== undefined && { template }),
+    ...(createdAfter !== undefined && { createdAfter: Date.parse(createdAfter) }),
     ...(metadata !== undefined && { metadata: parseMetadata(metadata) }),
   } satisfies SandboxQuery)
   return { sandboxes: found.items.map((record) => showSandbox(context, record)), total: found.total }
+}
+
+/** Those that have one of these statuses: of two that share a state, one alone narrows it and both together do not. */
+function withStatus(context: Context, statuses: Status[]): Pick<SandboxQuery, 'states' | 'busy' | 'memory'> {
+  const [running, idle] = [statuses.includes('running'), statuses.includes('idle')]
+  const memory = statuses.flatMap((status) => MEMORY[status] ?? [])
+  return {
+    states: [...new Set(statuses.flatMap((status) => STATES[status]))],
+    ...(running !== idle && { busy: { ids: busyIds(context), value: running } }),
+    ...(memory.length > 0 && { memory }),
+  }
 }
 
 function busyIds(context: Context): string[] {

@@ -10,14 +10,15 @@ import { connectLive, followHeld, giveUp, keepConnected } from './connection.ts'
 import type { Context } from './context.ts'
 import { endSandbox, whyLost } from './end-sandbox.ts'
 import { nowOrLater } from './eventually.ts'
+import { openOutput, remember } from './launch-execution.ts'
 import { Live } from './live.ts'
 import { tend } from './network/tend.ts'
 import { seeOomKills } from './oom-kills.ts'
 import { settlePaused } from './pausing/reconcile.ts'
 import { RunningExecution } from './running-execution.ts'
 import { finishRestore } from './saved/put-back.ts'
-import { openOutput, remember } from './start-execution.ts'
 import { supervise } from './supervise.ts'
+import { settleBuilds } from './templates/settle.ts'
 
 /** Sandboxes that are picked up at the same time. */
 const AT_ONCE = 16
@@ -41,6 +42,7 @@ export async function reconcile(context: Context): Promise<void> {
   // What the kernel has of rules is in force all the time; names need this server.
   await tend(context).catch((err) => context.log.error({ err }, 'networks could not be restored'))
   await removeCutImports(context)
+  await settleBuilds(context)
   context.reschedule()
 }
 
@@ -98,7 +100,7 @@ async function settleRunning(
   // What happened since is not known: a restart of the server counts as activity.
   const live = new Live({ ...record, lastActiveAt: Date.now() })
   await takeOver(context, live)
-  if (record.mode === 'oneshot') await endOneshot(context, live)
+  if (record.mode === 'oneshot' || record.internal !== null) await endOneshot(context, live)
 }
 
 async function whyGone(context: Context, record: SandboxRecord): Promise<Ending['reason']> {

@@ -3,9 +3,9 @@ import { findLive } from './awake.ts'
 import type { Context } from './context.ts'
 import { createAsked } from './create-sandbox.ts'
 import { endSandbox } from './end-sandbox.ts'
+import { start } from './launch-execution.ts'
 import { showExecution } from './lookup.ts'
 import { followOutput } from './output.ts'
-import { start } from './start-execution.ts'
 import type { Output, UseCases } from './use-cases.ts'
 
 /** One command in a sandbox of its own, which ends with the command or with the caller, whichever comes first. */

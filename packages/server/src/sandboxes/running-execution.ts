@@ -34,7 +34,8 @@ export class RunningExecution {
   #next = Promise.withResolvers<GuestExecution>()
   #waiting = true
   #over = false
-  #pace: number | null = null
+  /** How far each reader that is waited for lets the program come. */
+  readonly #paces = new Map<object, number>()
   #hasExited = false
   #ends: Promise<unknown> = Promise.resolve()
 
@@ -70,11 +71,12 @@ export class RunningExecution {
     this.handle = handle
     this.#waiting = false
     this.#next.resolve(handle)
-    handle.pace(this.#pace)
+    handle.pace(this.#pace())
     handle.exited.then(
       (exit) => {
         // What is left in its pipes is little, and belongs to the ending.
-        this.pace(null)
+        this.#paces.clear()
+        this.handle?.pace(null)
         this.#hasExited = true
         this.#outcome.resolve({ exit })
       },
@@ -89,11 +91,16 @@ export class RunningExecution {
     )
   }
 
-  /** Lets the program wait for a reader that has come as far as `offset`; null: for none. */
-  pace(offset: number | null): void {
+  /** Lets the program come as far as `offset` and wait there for this reader, the slowest of all; null: not for this one. */
+  pace(reader: object, offset: number | null): void {
     if (this.#hasExited) return
-    this.#pace = offset
-    this.handle?.pace(offset)
+    if (offset === null) this.#paces.delete(reader)
+    else this.#paces.set(reader, offset)
+    this.handle?.pace(this.#pace())
+  }
+
+  #pace(): number | null {
+    return this.#paces.size === 0 ? null : Math.min(...this.#paces.values())
   }
 
   /** What an earlier server read and dropped is in no log, and the agent does not send it again. */

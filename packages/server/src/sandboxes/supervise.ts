@@ -1,10 +1,11 @@
 import { newEvent } from '../core/events.ts'
+import { isProgramId } from '../core/ids.ts'
 import type { EventRecord, ExecutionRecord } from '../core/records.ts'
 import { jobStatus } from '../core/view.ts'
 import type { GuestExit } from '../guest/guest.ts'
 import type { Context } from './context.ts'
 import { eventually } from './eventually.ts'
-import { killTree } from './kill-execution.ts'
+import { killTree } from './kill-tree.ts'
 import type { Live } from './live.ts'
 import { seeOomKills } from './oom-kills.ts'
 import type { Deadline, Outcome, RunningExecution } from './running-execution.ts'
@@ -36,7 +37,7 @@ async function watch(context: Context, live: Live, running: RunningExecution): P
   await store(context, running)
   context.failpoint('exec:ended')
   live.executions.delete(record.id)
-  live.record.lastActiveAt = Date.now()
+  if (!isProgramId(record.id)) live.record.lastActiveAt = Date.now()
   context.reschedule()
   const handle = running.settle()
   if (handle !== null) live.forget(handle)

@@ -2,6 +2,8 @@ import type { Duplex } from 'node:stream'
 import type { operations } from '@caisson/protocol/operations'
 import type {
   ApiKey,
+  Build,
+  BuildLogEntry,
   BuildProgress,
   Checkpoint,
   Collected,
@@ -24,11 +26,14 @@ import type {
   Snapshot,
   SshKey,
   Stats,
+  Template,
   Usage,
+  UsageSample,
+  Volume,
 } from '@caisson/protocol/resources'
 import type { z } from 'zod'
 import type { Stage } from '../core/plan.ts'
-import type { FileStat } from '../guest/guest.ts'
+import type { Attributed, FileStat, Owner } from '../guest/guest.ts'
 
 type Body<N extends keyof typeof operations> = (typeof operations)[N] extends {
   body: infer B extends z.ZodType
@@ -131,6 +136,7 @@ export interface UseCases {
   updateEnvironment(id: string, change: Body<'updateEnvironment'>['env']): Promise<Record<string, string>>
   listEvents(id: string, query: Query<'listEvents'>): Promise<{ events: Event[]; total: number }>
   getUsage(id: string): Promise<Usage>
+  listUsage(id: string, query: Query<'listUsage'>): Promise<UsageSample[]>
   getStats(query: Query<'getStats'>): Promise<Stats>
   /** Connects to a TCP port of the sandbox's loopback; counts as activity while it is open. */
   dial(id: string, port: number, signal?: AbortSignal): Promise<Duplex>
@@ -166,9 +172,10 @@ export interface UseCases {
     query: Query<'readFile'>,
     signal?: AbortSignal,
   ): Promise<{ stat: FileStat; data: AsyncIterable<Uint8Array> }>
+  /** `owner`, only for root: whose the file, and what directories are made for it, will be. */
   writeFile(
     id: string,
-    query: Query<'writeFile'>,
+    query: Query<'writeFile'> & { owner?: Owner; attributes?: Record<string, string> },
     data: AsyncIterable<Uint8Array>,
     signal?: AbortSignal,
   ): Promise<{ stat: FileStat; created: string[] }>
@@ -212,17 +219,83 @@ export interface UseCases {
     signal?: AbortSignal,
   ): Promise<{ path: string; stat: FileStat; data: AsyncIterable<Uint8Array> }>
   writeSigned(token: string, data: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<FileStat>
-  statFile(id: string, query: Query<'statFile'>): Promise<FileStat>
+  statFile(id: string, query: Query<'statFile'>): Promise<FileStat & Attributed>
   listFiles(
     id: string,
     query: Query<'listFiles'>,
     signal?: AbortSignal,
-  ): Promise<(FileStat & { name: string })[]>
-  makeDirectory(id: string, input: Body<'makeDirectory'>): Promise<string[]>
+  ): Promise<(FileStat & Attributed & { name: string })[]>
+  makeDirectory(id: string, input: Body<'makeDirectory'> & { owner?: Owner }): Promise<string[]>
   renameFile(id: string, input: Body<'renameFile'>): Promise<void>
   removeFile(id: string, query: Query<'removeFile'>, signal?: AbortSignal): Promise<void>
   changeMode(id: string, input: Body<'changeMode'>): Promise<void>
   changeOwner(id: string, input: Body<'changeOwner'>): Promise<void>
+
+  setAttributes(id: string, input: Body<'setAttributes'>): Promise<void>
+  /** A user of the sandbox, of its own table; without a name the one that it acts as. null: there is none of that name. */
+  findAccount(id: string, user?: string): Promise<Account | null>
+
+  createVolume(input: Body<'createVolume'>): Promise<Volume>
+  listVolumes(query: Query<'listVolumes'>): Promise<{ volumes: Volume[]; total: number }>
+  getVolume(volume: string): Promise<Volume>
+  deleteVolume(volume: string): Promise<void>
+  listVolumeFiles(
+    volume: string,
+    query: Query<'listVolumeFiles'>,
+    signal?: AbortSignal,
+  ): Promise<VolumeEntry[]>
+  statVolumeFile(volume: string, path: string): Promise<VolumeEntry>
+  readVolumeFile(
+    volume: string,
+    query: Query<'readVolumeFile'>,
+    signal?: AbortSignal,
+  ): Promise<{ stat: FileStat; data: AsyncIterable<Uint8Array> }>
+  writeVolumeFile(
+    volume: string,
+    query: Query<'writeVolumeFile'>,
+    data: AsyncIterable<Uint8Array>,
+    signal?: AbortSignal,
+  ): Promise<VolumeEntry>
+  makeVolumeDirectory(volume: string, input: Body<'makeVolumeDirectory'>): Promise<VolumeEntry>
+  changeVolumeFile(volume: string, input: Body<'changeVolumeFile'>): Promise<VolumeEntry>
+  removeVolumeFile(
+    volume: string,
+    query: Query<'removeVolumeFile'>,
+    signal?: AbortSignal,
+  ): Promise<void>
+  /** How many regular files there are, and their bytes: counted now, which takes as long as there are files. */
+  measureVolume(volume: string, signal?: AbortSignal): Promise<{ files: number; bytes: number }>
+
+  createTemplate(input: Body<'createTemplate'>): Promise<{ template: Template; build: Build }>
+  /** Resolves when it is recorded; the build goes on by itself. */
+  startBuild(build: string, input: Body<'startBuild'>): Promise<Build>
+  getBuild(build: string): Promise<Build>
+  readBuildLog(build: string, query: Query<'readBuildLog'>): Promise<BuildLogEntry[]>
+  cancelBuild(build: string): Promise<Build>
+  hasBuildFiles(hash: string): Promise<boolean>
+  putBuildFiles(hash: string, data: AsyncIterable<Uint8Array>, signal?: AbortSignal): Promise<void>
+  listTemplates(query: Query<'listTemplates'>): Promise<{ templates: Template[]; total: number }>
+  getTemplate(template: string): Promise<Template>
+  deleteTemplate(template: string): Promise<void>
+  tagTemplate(template: string, input: Body<'tagTemplate'>): Promise<Template>
+  untagTemplate(template: string, tags: string[]): Promise<Template>
+
+  /**
+   * Tokens for clients that reach a sandbox without an API key; the same for as long as it lives. `access` lets in to the
+   * sandbox itself, `traffic` to its exposed ports.
+   */
+  sandboxTokens(id: string): { access: string; traffic: string }
+  /** Which sandbox an access token is for, whether that lives or not; null: none, it is not genuine. In constant time. */
+  admittedBy(access: string): string | null
+  /** The living sandbox whose access token passes a test: for signatures that name no sandbox. */
+  whoseToken(passes: (access: string) => boolean): string | null
+  /** The same for volumes: one token lets in to the content of one volume. */
+  volumeToken(volume: string): string
+  admittedToVolume(token: string, volume: string): boolean
+  /** A capability to put files of this hash once, within an hour. */
+  buildFilesToken(hash: string): string
+  /** The hash that such a token is for; null: none. It counts as used then. */
+  buildFilesOf(token: string): string | null
 
   listRuntimes(query: Query<'listRuntimes'>): Promise<{ runtimes: Runtime[]; total: number }>
   getRuntime(reference: string): Promise<Runtime>
@@ -253,10 +326,24 @@ export interface UseCases {
   gauges(): { sandboxes: Record<string, number>; executionsRunning: number }
 }
 
+export interface Account extends Owner {
+  name: string
+  /** An absolute path, which need not exist. */
+  home: string
+}
+
+/** `path` from the volume's own root. */
+export type VolumeEntry = FileStat & { name: string; path: string }
+
 export interface ReachedPort {
   readonly sandbox: string
   readonly access: 'public' | 'private'
-  /** When this token ceases to open the port, in milliseconds since the epoch; null: it does not open it. In constant time. */
+  /** The Host that its program shall see; null: the one of the request. */
+  readonly host: string | null
+  /**
+   * When this token ceases to open the port, in milliseconds since the epoch, infinite for tokens of the sandbox itself;
+   * null: it does not open it. In constant time.
+   */
   admittedUntil(token: string): number | null
   /**
    * For those who were let in: a sandbox that is paused is resumed, if it is one that requests resume.

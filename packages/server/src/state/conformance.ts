@@ -6,6 +6,7 @@ import type { Declare } from './conformance/declare.ts'
 import { checkpointPromises, layerPromises } from './conformance/saves.ts'
 import { sessionPromises } from './conformance/sessions.ts'
 import { snapshotPromises } from './conformance/snapshots.ts'
+import { volumePromises } from './conformance/volumes.ts'
 import {
   aCheckpoint,
   aDestination,
@@ -55,6 +56,7 @@ export function storeSuite(
     snapshotPromises(promise)
     sessionPromises(promise)
     layerPromises(promise)
+    volumePromises(promise)
   })
 }
 

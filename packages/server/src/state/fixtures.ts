@@ -1,5 +1,6 @@
 import { newId, newSecret, sha256 } from '../core/ids.ts'
 import type {
+  BuildRecord,
   CheckpointRecord,
   DestinationRecord,
   EventRecord,
@@ -10,6 +11,7 @@ import type {
   SessionRecord,
   SnapshotRecord,
   SshKeyRecord,
+  TemplateRecord,
   UsageRecord,
 } from '../core/records.ts'
 
@@ -36,9 +38,14 @@ export function aSandbox(fields: Partial<SandboxRecord> = {}): SandboxRecord {
     snapshotId: null,
     forkedFrom: null,
     sessionId: null,
+    templateId: null,
     dependencies: [],
     packages: [],
     user: null,
+    workdir: null,
+    start: null,
+    volumes: [],
+    internal: null,
     pause: null,
     onTimeout: 'kill',
     pauseDepth: 'filesystem',
@@ -50,6 +57,8 @@ export function aSandbox(fields: Partial<SandboxRecord> = {}): SandboxRecord {
     network: null,
     rulesDigest: null,
     ports: [],
+    allPorts: null,
+    portHost: null,
     trafficBefore: { up: 0, down: 0 },
     idleTimeoutMs: 600_000,
     ttlMs: null,
@@ -202,6 +211,8 @@ export function aSnapshot(fields: Partial<SnapshotRecord> = {}): SnapshotRecord 
     save: newId('sav'),
     env: {},
     user: null,
+    workdir: null,
+    start: null,
     dependencies: [],
     packages: [],
     sandboxId: null,
@@ -247,6 +258,28 @@ export function aLayer(fields: Partial<LayerRecord> = {}): LayerRecord {
     what: 'jq on base:latest',
     createdAt: 1_700_000_000_000,
     usedAt: 1_700_000_000_000,
+    ...fields,
+  }
+}
+
+export function aTemplate(fields: Partial<TemplateRecord> = {}): TemplateRecord {
+  const id = newId('tpl')
+  return { id, name: id.replace('_', '-'), resources: {}, createdAt: 1, updatedAt: 1, ...fields }
+}
+
+export function aBuild(fields: Partial<BuildRecord> & { templateId: string }): BuildRecord {
+  return {
+    id: newId('bld'),
+    status: 'waiting',
+    tags: ['latest'],
+    from: null,
+    steps: [],
+    start: null,
+    reason: null,
+    made: null,
+    createdAt: 1,
+    startedAt: null,
+    endedAt: null,
     ...fields,
   }
 }

@@ -1,4 +1,6 @@
 import type {
+  BuildLogRecord,
+  BuildRecord,
   CheckpointRecord,
   DestinationRecord,
   EventRecord,
@@ -10,7 +12,10 @@ import type {
   SessionRecord,
   SnapshotRecord,
   SshKeyRecord,
+  TemplateRecord,
+  TemplateTagRecord,
   UsageRecord,
+  VolumeRecord,
 } from '../core/records.ts'
 
 /**
@@ -30,6 +35,9 @@ export interface Store {
   readonly snapshots: SnapshotStore
   readonly sessions: SessionStore
   readonly layers: LayerStore
+  readonly volumes: VolumeStore
+  readonly templates: TemplateStore
+  readonly builds: BuildStore
   /** Every save that some record names, those of ended sandboxes not counted: what else is in the storage is garbage. */
   namedSaves(): Promise<Set<string>>
   close(): Promise<void>
@@ -77,6 +85,14 @@ export interface SandboxQuery {
   projectId?: string
   orgId?: string
   snapshotId?: string
+  /** Its template or snapshot has this id, or its runtime this name. */
+  template?: string
+  /** At this time or later. */
+  createdAfter?: number
+  /** Has it mounted. */
+  volume?: string
+  /** Those that serve the server itself, too; else they are left out. */
+  internal?: true
   sessionId?: string
   /** Of those in state `paused`, only these. */
   memory?: ('ram' | 'disk' | 'none')[]
@@ -89,7 +105,7 @@ export interface SandboxQuery {
 }
 
 export interface ExecutionStore {
-  /** Also counts the execution on its sandbox (`executionCount`, `lastActiveAt`). */
+  /** Also counts the execution on its sandbox (`executionCount`, `lastActiveAt`), unless it is the sandbox's own. */
   insert(record: ExecutionRecord, options?: Telling): Promise<void>
   get(id: string): Promise<ExecutionRecord | null>
   findByIdempotencyKey(sandboxId: string, key: string): Promise<ExecutionRecord | null>
@@ -252,4 +268,67 @@ export interface LayerStore {
   find(digest: string, usedAt: number): Promise<LayerRecord | null>
   list(): Promise<LayerRecord[]>
   remove(digest: string): Promise<void>
+}
+
+export interface VolumeStore {
+  /** @throws SandboxError `volume_exists` when one has the name. */
+  insert(record: VolumeRecord): Promise<void>
+  /** By id or name. */
+  find(idOrName: string): Promise<VolumeRecord | null>
+  list(query: {
+    sort: 'name' | 'created'
+    direction: 'asc' | 'desc'
+    limit: number
+    offset: number
+  }): Promise<{ items: VolumeRecord[]; total: number }>
+  /** @returns whether there was one. */
+  remove(id: string): Promise<boolean>
+}
+
+export interface TemplateStore {
+  /** The one of this name, or else `record`, which is then stored. */
+  findOrInsert(record: TemplateRecord): Promise<TemplateRecord>
+  /** By id or name. */
+  find(idOrName: string): Promise<TemplateRecord | null>
+  list(query: {
+    sort: 'name' | 'created'
+    direction: 'asc' | 'desc'
+    limit: number
+    offset: number
+  }): Promise<{ items: TemplateRecord[]; total: number }>
+  /** @throws SandboxError `template_not_found` */
+  update(
+    id: string,
+    change: Partial<Pick<TemplateRecord, 'resources' | 'updatedAt'>>,
+  ): Promise<TemplateRecord>
+  /** With its tags, builds and their logs. */
+  remove(id: string): Promise<void>
+  /** Newest first. */
+  tags(templateId: string): Promise<TemplateTagRecord[]>
+  /** Takes them from other builds of the template, in one transaction. */
+  tag(records: TemplateTagRecord[]): Promise<void>
+  untag(templateId: string, tags: string[]): Promise<void>
+}
+
+export interface BuildStore {
+  insert(record: BuildRecord): Promise<void>
+  get(id: string): Promise<BuildRecord | null>
+  /**
+   * With `ifStatus`, only when it still has that; `tags` are put on it in the same transaction.
+   * @throws SandboxError `build_not_found`, `build_state`
+   */
+  update(
+    id: string,
+    change: Partial<Omit<BuildRecord, 'id' | 'templateId'>>,
+    options?: { ifStatus?: BuildRecord['status']; tags?: TemplateTagRecord[] },
+  ): Promise<BuildRecord>
+  /** Those that have not ended. */
+  open(): Promise<BuildRecord[]>
+  /** Those of which sandboxes can be made. */
+  ready(): Promise<BuildRecord[]>
+  /** Forgets builds that no tag means and that ended, or waited to be started, before `time`. */
+  purge(time: number): Promise<void>
+  /** Not flushed to the disk. */
+  log(records: BuildLogRecord[]): Promise<void>
+  readLog(buildId: string, offset: number, limit: number): Promise<BuildLogRecord[]>
 }

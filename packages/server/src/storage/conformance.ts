@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, type TestContext, test } from 'vitest'
 import type { RootPlan } from '../core/plan.ts'
-import type { Image, Layers, Saves, WantedRoot } from './layers.ts'
+import type { Image, Layers, Saves, Volumes, WantedRoot } from './layers.ts'
 
 const DIGEST = 'c'.repeat(64)
 const IMAGE: Image = {
@@ -18,7 +18,10 @@ const ON_IMAGE: WantedRoot = { ...EMPTY, image: IMAGE }
 
 /** A promise that an implementation is excused from, and why. */
 export type Skips = Partial<
-  Record<'roots are on disk' | 'outlives the server' | 'saves' | 'keeps only' | 'limits' | 'counts', string>
+  Record<
+    'roots are on disk' | 'outlives the server' | 'saves' | 'volumes' | 'keeps only' | 'limits' | 'counts',
+    string
+  >
 >
 
 /** A storage on a data directory, as a started server would have it. */
@@ -26,6 +29,8 @@ export interface Bench {
   layers: Layers
   /** Where a root's own files are for this test; absent: beneath the data directory as its plan says. */
   files?(id: string): string
+  /** Where the files of a volume are for this test; absent: it has none. */
+  volume?(id: string): string
   close?(): Promise<void>
 }
 
@@ -52,8 +57,10 @@ export function layersSuite(
       await mkdir(dirname(join(files(id), path)), { recursive: true })
       await writeFile(join(files(id), path), text)
     }
+    const volume = (id: string) => bench.volume?.(id) ?? ''
     const read = (id: string, path: string) => readFile(join(files(id), path), 'utf8')
     const saves = (): Saves => layers.saves as Saves
+    const volumes = (): Volumes => layers.volumes as Volumes
 
     beforeEach(async () => {
       data = await mkdtemp(join(tmpdir(), 'caisson-layers-'))
@@ -66,6 +73,7 @@ export function layersSuite(
     afterEach(async () => {
       for (const id of await layers.list()) await layers.remove(id)
       for (const save of (await layers.saves?.list()) ?? []) await layers.saves?.remove(save)
+      for (const volume of (await layers.volumes?.list())?.keys() ?? []) await layers.volumes?.remove(volume)
       await bench.close?.()
       await rm(data, { recursive: true, force: true })
     })
@@ -212,6 +220,52 @@ export function layersSuite(
       await symlink('/etc/passwd', join(files('sb_1'), 'a/link'))
       await saves().save('sb_1', 'sav_1')
       expect(await saves().measure('sav_1')).toEqual({ bytes: 3, files: 3 })
+    })
+
+    const withVolumes = unless('volumes')
+    withVolumes('a volume is listed from its making to its removal, and made once', async () => {
+      await volumes().create('vol_1', null)
+      await volumes().create('vol_2', null)
+      await expect(volumes().create('vol_1', null)).rejects.toThrow()
+      expect([...(await volumes().list()).keys()].sort()).toEqual(['vol_1', 'vol_2'])
+      await volumes().remove('vol_1')
+      await volumes().remove('vol_1')
+      await volumes().remove('vol_never')
+      expect([...(await volumes().list()).keys()]).toEqual(['vol_2'])
+      expect(await layers.list()).toEqual([])
+    })
+
+    withVolumes(
+      'a volume is refused that has no proper id, a limit that cannot be kept, or no time',
+      async () => {
+        for (const id of ['..', 'a/b', '', 'A', 'new-vol'])
+          await expect(volumes().create(id, null)).rejects.toThrow(RangeError)
+        if (!layers.quota)
+          await expect(volumes().create('vol_1', 2 ** 30)).rejects.toMatchObject({ code: 'not_supported' })
+        await expect(volumes().create('vol_1', null, AbortSignal.abort())).rejects.toThrow()
+        expect(await volumes().list()).toEqual(new Map())
+      },
+    )
+
+    const onVolumes = unless(skips['roots are on disk'] ? 'roots are on disk' : 'volumes')
+    onVolumes('a new volume is an empty directory that everybody may write to', async () => {
+      await volumes().create('vol_1', null)
+      expect(await readdir(volume('vol_1'))).toEqual([])
+      const { mode, uid } = await stat(volume('vol_1'))
+      expect({ mode: mode & 0o7777, uid }).toEqual({ mode: 0o777, uid: 0 })
+    })
+
+    onVolumes('a volume keeps to its limit, and what it holds is counted', async (context) => {
+      if (!layers.quota) context.skip('the file system of the test has no simple quotas')
+      await volumes().create('vol_1', 16 * 2 ** 20)
+      await volumes().create('vol_2', null)
+      const some = Buffer.alloc(32 * 2 ** 20, 1)
+      const fill = (id: string) => writeFile(join(volume(id), 'some'), some, { flush: true })
+      await expect(fill('vol_1')).rejects.toThrow(/EDQUOT|122/)
+      await fill('vol_2')
+      const held = await volumes().list()
+      expect(held.get('vol_2')).toBeGreaterThanOrEqual(32 * 2 ** 20)
+      expect(held.get('vol_1')).toBeLessThanOrEqual(16 * 2 ** 20)
     })
 
     unless('keeps only')('everything outside a directory goes, and what is in it stays', async () => {

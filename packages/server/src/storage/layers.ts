@@ -18,6 +18,8 @@ export interface Layers {
   /** The largest limit that has a meaning, in bytes; known once it is open. Only with `quota`. */
   readonly maxDiskBytes?: number | undefined
   readonly saves?: Saves
+  /** Files of their own, which several sandboxes may have mounted at once. */
+  readonly volumes?: Volumes
 
   open(signal?: AbortSignal): Promise<void>
   prepare(id: string, wanted: WantedRoot, signal?: AbortSignal): Promise<RootPlan>
@@ -58,6 +60,16 @@ export interface Saves {
   list(signal?: AbortSignal): Promise<string[]>
   /** Counts a save's own files: regular files' bytes, and how many entries there are. Takes as long as there are files. */
   measure(save: string, signal?: AbortSignal): Promise<{ bytes: number; files: number }>
+}
+
+/** Names are ids, `vol_…`. */
+export interface Volumes {
+  /** Whole or not at all: an empty directory with mode 0777, so that whoever has it may use it. @throws when it exists; a limit only with `quota` */
+  create(volume: string, limitBytes: number | null, signal?: AbortSignal): Promise<void>
+  /** Idempotent; only when no sandbox has it. */
+  remove(volume: string, signal?: AbortSignal): Promise<void>
+  /** Bytes that each holds; may be some seconds late. */
+  list(signal?: AbortSignal): Promise<Map<string, number>>
 }
 
 export interface StorageUsage {

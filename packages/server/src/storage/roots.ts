@@ -6,12 +6,14 @@ import type { Layers, WantedRoot } from './layers.ts'
 /** Where every root lies, beneath the data directory. */
 export const ROOTS = 'sandboxes'
 
+const ID = /^[a-z0-9_]{1,64}$/
+
 /**
  * @returns the root's directory, relative to the data directory.
  * @throws RangeError for an id that could mean another path.
  */
 export function rootDirectory(id: string): string {
-  if (!/^[a-z0-9_]{1,64}$/.test(id)) throw new RangeError(`"${id}" is not a sandbox id`)
+  if (!ID.test(id)) throw new RangeError(`"${id}" is not a sandbox id`)
   return join(ROOTS, id)
 }
 
@@ -30,6 +32,19 @@ export function refuseUnable(
   if (saves === undefined && needsSaves)
     throw unable('a sandbox on saved files', `the ${name} storage keeps none; set "storage" to "btrfs"`)
   if (!quota && wanted.diskBytes !== null) throw unable('a limit of disk', `the ${name} storage has no quota`)
+}
+
+/**
+ * @throws RangeError for a volume's id that could mean another path; SandboxError `not_supported` for a limit that
+ *   nothing would enforce
+ */
+export function refuseUnableVolume(
+  { name, quota }: Pick<Layers, 'name' | 'quota'>,
+  volume: string,
+  limitBytes: number | null,
+): void {
+  if (!ID.test(volume)) throw new RangeError(`"${volume}" is not the id of a volume`)
+  if (!quota && limitBytes !== null) throw unable('a limit of a volume', `the ${name} storage has no quota`)
 }
 
 function unable(what: string, reason: string): SandboxError {

@@ -57,18 +57,20 @@ async function listFiles(
     ...file,
     name: file.path.startsWith(base) ? file.path.slice(base.length) : file.path,
   }))
-  if (named.length > 0) await printLine(flags.long ? long(named) : named.map(label).join('\n'))
+  if (named.length > 0) await printLine(flags.long ? longList(named) : named.map(fileLabel).join('\n'))
 }
 
-const label = (file: FileInfo): string => shown(file.name) + (file.type === 'directory' ? '/' : '')
+/** A name as a list tells it: a directory with a slash. */
+export const fileLabel = (file: FileInfo): string => shown(file.name) + (file.type === 'directory' ? '/' : '')
 
-function long(files: readonly FileInfo[]): string {
+/** Files with type, permissions, owner, size and time, one a line. */
+export function longList(files: readonly FileInfo[]): string {
   const rows = files.map((file) => ({
     mode: kindLetter(file.type) + permissions(file.mode),
     owner: `${shown(file.owner ?? String(file.uid))} ${shown(file.group ?? String(file.gid))}`,
     size: String(file.size),
     time: file.modifiedAt.slice(0, 19).replace('T', ' '),
-    name: label(file) + (file.link === null ? '' : ` -> ${shown(file.link)}`),
+    name: fileLabel(file) + (file.link === null ? '' : ` -> ${shown(file.link)}`),
   }))
   const widest = (of: (row: (typeof rows)[number]) => string) =>
     Math.max(...rows.map((row) => of(row).length))

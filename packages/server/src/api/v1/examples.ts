@@ -1,6 +1,8 @@
 import type { OperationName, operations } from '@caisson/protocol/operations'
 import type { z } from 'zod'
 import { stateExamples } from './state-examples.ts'
+import { templateExamples } from './template-examples.ts'
+import { volumeExamples } from './volume-examples.ts'
 
 type Table = typeof operations
 type Has<N extends OperationName, K extends string, S> = Table[N] extends {
@@ -67,6 +69,9 @@ const sandbox = {
   },
   network,
   ports: [port],
+  allPorts: null,
+  portHost: null,
+  volumes: [],
   idleTimeoutMs: 600_000,
   expiresAt: null,
   onTimeout: 'kill' as const,
@@ -76,7 +81,10 @@ const sandbox = {
   pause: null,
   snapshotId: null,
   forkedFrom: null,
+  templateId: null,
   sessionId: null,
+  workdir: null,
+  startCommand: null,
   dependencies: [],
   packages: [],
   projectId: null,
@@ -157,6 +165,8 @@ const key = { id: 'key_5d8h2m', name: 'ci', scopes: ['exec' as const], createdAt
 
 export const examples: Examples = {
   ...stateExamples(sandbox),
+  ...volumeExamples(file),
+  ...templateExamples,
   createSandbox: {
     body: {
       name: 'notebook',
@@ -235,6 +245,28 @@ export const examples: Examples = {
       ],
       total: 1,
     },
+  },
+  listUsage: {
+    params: { id },
+    query: { start: '2026-11-21T09:00:00.000Z' },
+    output: {
+      samples: [
+        {
+          at,
+          cpuMillis: 2000,
+          cpuPercent: 12.5,
+          memoryBytes: 48_234_496,
+          memoryLimitBytes: 1_073_741_824,
+          pids: 4,
+          diskBytes: 1_228_800,
+          diskLimitBytes: 10_737_418_240,
+        },
+      ],
+    },
+  },
+  setAttributes: {
+    params: { id },
+    body: { path: 'notes.txt', attributes: { author: 'ada', draft: null } },
   },
   getUsage: {
     params: { id },

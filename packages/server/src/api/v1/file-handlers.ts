@@ -6,7 +6,7 @@ import { openPart, openRange } from './file-ranges.ts'
 import { type FileStat, toFileInfo, toHeaderJson } from './map.ts'
 import { watchLines } from './watch-stream.ts'
 
-type FileHandlers = Pick<Handlers, keyof FileUseCases>
+type FileHandlers = Pick<Handlers, Exclude<keyof FileUseCases, 'findAccount'>>
 
 /** A browser that opens a link must never take what a sandbox wrote for a page of this server. */
 const HARMLESS = { 'content-security-policy': "sandbox; default-src 'none'" }
@@ -109,6 +109,7 @@ export function fileHandlers(useCases: UseCases): FileHandlers {
     renameFile: async ({ params, body }) => done(useCases.renameFile(params.id, body)),
     removeFile: async ({ params, query, signal }) => done(useCases.removeFile(params.id, query, signal)),
     changeMode: async ({ params, body }) => done(useCases.changeMode(params.id, body)),
+    setAttributes: async ({ params, body }) => done(useCases.setAttributes(params.id, body)),
     changeOwner: async ({ params, body }) => done(useCases.changeOwner(params.id, body)),
   }
 }

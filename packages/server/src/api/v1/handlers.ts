@@ -5,6 +5,8 @@ import { executionHandlers } from './execution-handlers.ts'
 import { fileHandlers } from './file-handlers.ts'
 import { networkHandlers } from './network-handlers.ts'
 import { stateHandlers } from './state-handlers.ts'
+import { templateHandlers } from './template-handlers.ts'
+import { volumeHandlers } from './volume-handlers.ts'
 
 export interface HandlerOptions {
   useCases: UseCases
@@ -19,6 +21,8 @@ export function createHandlers({ useCases, doctor, stop }: HandlerOptions): Hand
     ...fileHandlers(useCases),
     ...networkHandlers(useCases),
     ...stateHandlers(useCases),
+    ...volumeHandlers(useCases),
+    ...templateHandlers(useCases),
     createSandbox: async ({ body, idempotencyKey, signal }) => {
       // A client that repeats its key will ask again for what it has missed; for others nobody would know the id.
       const leaving = idempotencyKey === undefined ? signal : undefined
@@ -34,6 +38,9 @@ export function createHandlers({ useCases, doctor, stop }: HandlerOptions): Hand
       json: { env: await useCases.updateEnvironment(params.id, body.env) },
     }),
     listEvents: async ({ params, query }) => ({ json: await useCases.listEvents(params.id, query) }),
+    listUsage: async ({ params, query }) => ({
+      json: { samples: await useCases.listUsage(params.id, query) },
+    }),
     getUsage: async ({ params }) => ({ json: await useCases.getUsage(params.id) }),
     getStats: async ({ query }) => ({ json: await useCases.getStats(query) }),
     getServer: async () => ({ json: await useCases.getServer() }),

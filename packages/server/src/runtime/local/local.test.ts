@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { test } from 'vitest'
-import { driverSuite, NO_MEMORY, NO_NETWORK, type World } from '../conformance.ts'
+import { driverSuite, NO_MEMORY, NO_NETWORK, NO_VOLUMES, type World } from '../conformance.ts'
 import { LocalDriver } from './index.ts'
 import { findMarked } from './processes.ts'
 
@@ -44,5 +44,6 @@ if (existsSync(agent))
     'processes are limited': 'it enforces no limits',
     ...NO_MEMORY,
     ...NO_NETWORK,
+    ...NO_VOLUMES,
   })
 else test.skip('local driver (native/build/agent is not built)')

@@ -13,6 +13,7 @@ import { Field, type Frame, FrameType, LIMITS, PROTOCOL_GENERATION } from '@cais
 import { Errno } from './errno.ts'
 import { MemoryExecution, type Wire } from './execution.ts'
 import { serveFile } from './files.ts'
+import type { MemoryDirectory } from './nodes.ts'
 import { PROGRAMS } from './programs.ts'
 import { absolute, type Files } from './request.ts'
 import { Stream, type Transfer } from './stream.ts'
@@ -39,6 +40,10 @@ export class MemoryAgent implements Wire {
   constructor(tree = newTree()) {
     this.#tree = tree
     this.#files = { tree, uploads: new Map(), ports: new Map() }
+  }
+
+  mount(path: string, directory: MemoryDirectory, readOnly: boolean): void {
+    this.#tree.mount(path, directory, readOnly)
   }
 
   /** Programs that run now. */

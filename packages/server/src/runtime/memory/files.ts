@@ -2,11 +2,11 @@ import { type FieldBuilder, type Fields, fields } from '@caisson/protocol/frame-
 import { Field, FrameType } from '@caisson/protocol/frames'
 import { Dialling } from './dial.ts'
 import { Errno } from './errno.ts'
+import { changeAttributes, giveAway } from './nodes.ts'
 import { absolute, type FileRequest, type Files, uploadKey } from './request.ts'
 import { statFields } from './stat.ts'
 import type { Stream, Transfer } from './stream.ts'
 import { Reading, Writing } from './transfers.ts'
-import type { MemoryTree } from './tree.ts'
 import { TreeReading } from './tree-reading.ts'
 import { TreeWriting } from './tree-writing.ts'
 import { findUser } from './users.ts'
@@ -21,7 +21,7 @@ export function serveFile(files: Files, stream: Stream, type: number, request: F
   const open = TRANSFERS.get(type)
   if (open !== undefined) return open(stream, asked)
   const answer = answerTo(type, asked)
-  if (answer === null) list(files.tree, stream, path)
+  if (answer === null) list(asked, stream)
   else stream.end(FrameType.OK, answer)
   return null
 }
@@ -42,12 +42,13 @@ function answerTo(type: number, asked: FileRequest): FieldBuilder | null {
   const { tree, path, user, fields: request } = asked
   switch (type) {
     case FrameType.FILE_STAT:
-      return statFields(tree.find(path, request.u64(Field.FOLLOW) === 1))
+      return statFields(tree.find(path, request.u64(Field.FOLLOW) === 1), request.u64(Field.ATTRIBUTES) === 1)
     case FrameType.FILE_LIST:
       return null
     case FrameType.FILE_MKDIR: {
       const parents = request.u64(Field.PARENTS) === 1
       const made = tree.mkdir(path, request.u64(Field.MODE) ?? 0o755, user.uid, parents)
+      for (const directory of made) giveAway(tree.find(directory), request)
       return fields().strings(Field.CREATED, made)
     }
     case FrameType.FILE_RENAME:
@@ -61,6 +62,9 @@ function answerTo(type: number, asked: FileRequest): FieldBuilder | null {
       return fields()
     case FrameType.FILE_CHOWN:
       chown(asked)
+      return fields()
+    case FrameType.FILE_ATTRIBUTES:
+      setAttributes(asked)
       return fields()
     default:
       throw new Errno('ENOSYS', `request ${type}`)
@@ -78,8 +82,16 @@ function chown({ tree, path, fields: request }: FileRequest): void {
   tree.change(path, { uid: request.u64(Field.UID) ?? uid, gid: request.u64(Field.GID) ?? gid })
 }
 
-function list(tree: MemoryTree, stream: Stream, path: string): void {
+function setAttributes({ tree, path, fields: request }: FileRequest): void {
+  const node = tree.find(path)
+  if (node.type === 'symlink') throw new Errno('EINVAL', path)
+  changeAttributes(node, request)
+  tree.change(path, {})
+}
+
+function list({ tree, path, fields: request }: FileRequest, stream: Stream): void {
+  const attributes = request.u64(Field.ATTRIBUTES) === 1
   for (const [name, node] of tree.directory(path).children)
-    stream.send(FrameType.ENTRY, statFields(node).string(Field.NAME, name))
+    stream.send(FrameType.ENTRY, statFields(node, attributes).string(Field.NAME, name))
   stream.end(FrameType.END)
 }

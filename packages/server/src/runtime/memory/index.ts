@@ -3,10 +3,12 @@ import { SandboxError } from '@caisson/protocol/errors'
 import type { SandboxPlan, Stage } from '../../core/plan.ts'
 import type { Driver, Ended, Found, MemoryHand, Usage } from '../driver.ts'
 import { MemoryAgent } from './agent.ts'
+import { type MemoryDirectory, newDirectory } from './nodes.ts'
 
 interface MemorySandbox {
   agent: MemoryAgent
   oomKills: number
+  hasVolumes: boolean
 }
 
 /**
@@ -17,7 +19,15 @@ export class MemoryHost {
   readonly sandboxes = new Map<string, MemorySandbox>()
   /** What a start from a dump goes on with: of a sandbox that it ended the agent with all that ran, else one with its files alone. */
   readonly dumps = new Map<string, () => MemoryAgent>()
+  /** What is in volumes, whatever their storage says of them. */
+  readonly #volumes = new Map<string, MemoryDirectory>()
   readonly #listeners = new Set<(ended: Ended) => void>()
+
+  volume(id: string): MemoryDirectory {
+    const directory = this.#volumes.get(id) ?? newDirectory(0o777, 0)
+    this.#volumes.set(id, directory)
+    return directory
+  }
 
   onEnded(listener: (ended: Ended) => void): () => void {
     this.#listeners.add(listener)
@@ -47,6 +57,7 @@ export class MemoryDriver implements Driver {
   readonly defaultUser = 'agent'
   readonly roots = ['directory'] as const
   readonly limits = [] as const
+  readonly volumes = true
   readonly memory: MemoryHand
   readonly #host: MemoryHost
   readonly #undo = new Set<() => void>()
@@ -64,8 +75,10 @@ export class MemoryDriver implements Driver {
     const began = performance.now()
     const agent = plan.dump === undefined ? new MemoryAgent() : this.#host.dumps.get(plan.dump)?.()
     if (agent === undefined) throw new Error(`there is no dump ${plan.dump}`)
+    const volumes = plan.volumes ?? []
+    for (const { volume, path, readOnly } of volumes) agent.mount(path, this.#host.volume(volume), readOnly)
     agent.thaw()
-    this.#host.sandboxes.set(plan.id, { agent, oomKills: 0 })
+    this.#host.sandboxes.set(plan.id, { agent, oomKills: 0, hasVolumes: volumes.length > 0 })
     return [{ name: 'agent', ms: performance.now() - began }]
   }
 
@@ -127,6 +140,7 @@ class MemoryOfHost implements MemoryHand {
   async dump(id: string, dump: string, end: boolean): Promise<{ bytes: number; saved: boolean }> {
     const agent = this.#agent(id)
     if (!agent.frozen) throw new Error(`sandbox ${id} is not frozen`)
+    if (this.#host.sandboxes.get(id)?.hasVolumes) throw new Error('it has a volume')
     if (this.#host.dumps.has(dump)) throw new Error(`the dump ${dump} exists already`)
     const then = agent.copy()
     this.#host.dumps.set(dump, end ? () => agent : () => then.copy())

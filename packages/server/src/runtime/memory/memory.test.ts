@@ -20,6 +20,7 @@ driverSuite(
           limits,
         }
       },
+      volume: async () => `vol_memory_${++last}`,
       listener: (port) => ['listen', String(port)],
       killAgent: async (id) => host.end(id, 'SIGKILL'),
       leftovers: async (id) => [...host.sandboxes.keys()].filter((known) => known === id),

@@ -1,7 +1,7 @@
 import { fields, parseBulk } from '@caisson/protocol/frame-codec'
 import { Field, type Frame, FrameType, LIMITS } from '@caisson/protocol/frames'
 import { Errno } from './errno.ts'
-import type { MemoryFile } from './nodes.ts'
+import { changeAttributes, giveAway, type MemoryFile } from './nodes.ts'
 import { type FileRequest, uploadKey } from './request.ts'
 import { statFields } from './stat.ts'
 import type { Stream, Transfer } from './stream.ts'
@@ -108,6 +108,8 @@ export class Writing implements Transfer {
       return
     }
     const file = tree.write(path, data, request.u64(Field.MODE), user.uid)
+    giveAway(file, request)
+    changeAttributes(file, request)
     this.#stream.end(FrameType.OK, statFields(file))
     if (this.#key !== undefined) uploads.delete(this.#key)
   }

@@ -5,6 +5,11 @@ import type { FileRequest } from './request.ts'
 import { statFields } from './stat.ts'
 import type { Stream, Transfer } from './stream.ts'
 
+interface Told {
+  content: boolean
+  attributes: boolean
+}
+
 type Piece = { entry: FieldBuilder; size: number } | { data: Uint8Array; size: number }
 
 /** Sends a tree within the window, which counts the payload of entries as well. */
@@ -18,7 +23,11 @@ export class TreeReading implements Transfer {
     this.#stream = stream
     const root = tree.find(path)
     const depth = request.u64(Field.DEPTH) ?? Infinity
-    this.#pieces = piecesOf(root, path, depth, request.u64(Field.CONTENT) === 1)
+    const told = {
+      content: request.u64(Field.CONTENT) === 1,
+      attributes: request.u64(Field.ATTRIBUTES) === 1,
+    }
+    this.#pieces = piecesOf(root, path, depth, told)
     this.#next = this.#pieces.next().value
     stream.send(FrameType.OK, statFields(root))
     this.#sendUpTo(LIMITS.WINDOW)
@@ -42,28 +51,23 @@ export class TreeReading implements Transfer {
   }
 }
 
-function* piecesOf(root: MemoryNode, path: string, depth: number, content: boolean): Generator<Piece> {
-  if (root.type === 'directory') yield* below(root, '', depth, content)
-  else yield* one(root, path.slice(path.lastIndexOf('/') + 1), content)
+function* piecesOf(root: MemoryNode, path: string, depth: number, told: Told): Generator<Piece> {
+  if (root.type === 'directory') yield* below(root, '', depth, told)
+  else yield* one(root, path.slice(path.lastIndexOf('/') + 1), told)
 }
 
-function* below(
-  directory: MemoryDirectory,
-  prefix: string,
-  depth: number,
-  content: boolean,
-): Generator<Piece> {
+function* below(directory: MemoryDirectory, prefix: string, depth: number, told: Told): Generator<Piece> {
   const names = [...directory.children.keys()].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
   for (const name of names) {
     const node = directory.children.get(name)
     if (node === undefined) continue
-    yield* one(node, `${prefix}${name}`, content)
-    if (node.type === 'directory' && depth > 1) yield* below(node, `${prefix}${name}/`, depth - 1, content)
+    yield* one(node, `${prefix}${name}`, told)
+    if (node.type === 'directory' && depth > 1) yield* below(node, `${prefix}${name}/`, depth - 1, told)
   }
 }
 
-function* one(node: MemoryNode, name: string, content: boolean): Generator<Piece> {
-  const entry = statFields(node).string(Field.NAME, name)
+function* one(node: MemoryNode, name: string, { content, attributes }: Told): Generator<Piece> {
+  const entry = statFields(node, attributes).string(Field.NAME, name)
   yield { entry, size: entry.encode().length }
   if (node.type !== 'file' || !content) return
   for (let at = 0; at < node.data.length; at += LIMITS.MAX_CHUNK) {

@@ -24,6 +24,7 @@ const MAX_LINKS = 40
 export class MemoryTree {
   readonly #root: MemoryDirectory
   readonly #listeners = new Set<(change: TreeChange) => void>()
+  readonly #mounts = new Map<string, { readOnly: boolean }>()
 
   constructor(root = newDirectory(0o755, 0)) {
     this.#root = root
@@ -31,6 +32,14 @@ export class MemoryTree {
 
   copy(): MemoryTree {
     return new MemoryTree(structuredClone(this.#root))
+  }
+
+  /** Puts a directory that other trees have as well in place of an empty one, which it makes. */
+  mount(path: string, directory: MemoryDirectory, readOnly: boolean): void {
+    this.mkdir(path, 0o755, 0, true)
+    const { parent, name } = this.#existing(path)
+    parent.children.set(name, directory)
+    this.#mounts.set(path, { readOnly })
   }
 
   /** @returns the undo. */
@@ -99,7 +108,9 @@ export class MemoryTree {
     const target = this.#locate(to, { follow: false })
     const old = target.node
     if (old === source.node) return
-    if (target.parent === null) throw new Errno('EBUSY', to)
+    if (target.parent === null || this.#mounts.has(source.path)) throw new Errno('EBUSY', to)
+    this.#refuseReadOnly(source.path)
+    this.#refuseReadOnly(target.path)
     if (`${target.path}/`.startsWith(`${source.path}/`)) throw new Errno('EINVAL', from)
     if (old !== undefined && (old.type === 'directory') !== (source.node.type === 'directory'))
       throw new Errno(old.type === 'directory' ? 'EISDIR' : 'ENOTDIR', to)
@@ -112,9 +123,11 @@ export class MemoryTree {
   remove(path: string, recursive: boolean): void {
     const place = this.#existing(path)
     const { node } = place
+    this.#refuseReadOnly(place.path)
     if (node.type === 'directory' && node.children.size > 0 && !recursive) throw new Errno('ENOTEMPTY', path)
     if (node.type === 'directory')
       for (const name of node.children.keys()) this.remove(`${place.path}/${name}`, true)
+    if (this.#mounts.has(place.path)) throw new Errno('EBUSY', path)
     place.parent.children.delete(place.name)
     this.#tell({ type: 'remove', path: place.path, node })
   }
@@ -123,6 +136,7 @@ export class MemoryTree {
   change(path: string, values: Partial<Pick<Common, 'mode' | 'uid' | 'gid'>>): void {
     const { node, path: canonical } = this.#locate(path, { follow: true })
     if (node === undefined) throw new Errno('ENOENT', path)
+    this.#refuseReadOnly(canonical)
     Object.assign(node, values)
     this.#tell({ type: 'chmod', path: canonical, node })
   }
@@ -134,8 +148,14 @@ export class MemoryTree {
     return { ...place, node, parent }
   }
 
+  #refuseReadOnly(path: string): void {
+    for (const [at, { readOnly }] of this.#mounts)
+      if (readOnly && `${path}/`.startsWith(`${at}/`)) throw new Errno('EROFS', path)
+  }
+
   #put(place: Place, node: MemoryNode): void {
     if (place.parent === null || place.node?.type === 'directory') throw new Errno('EISDIR', place.path)
+    this.#refuseReadOnly(place.path)
     place.parent.children.set(place.name, node)
     // What is replaced as a whole comes as something new.
     this.#tell({ type: 'create', path: place.path, node })

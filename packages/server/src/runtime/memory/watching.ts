@@ -37,7 +37,9 @@ export class Watching implements Transfer {
   #send(change: keyof typeof Change, name: string, { node }: TreeChange, target?: string): void {
     const event = fields().u64(Field.CHANGE, Change[change]).string(Field.NAME, name)
     if (target !== undefined) event.string(Field.TARGET, target)
-    this.#stream.send(FrameType.EVENT, event.u64(Field.FILE_TYPE, TYPES[node.type]))
+    event.u64(Field.FILE_TYPE, TYPES[node.type])
+    const written = change === 'create' && node.type === 'file' && node.data.length > 0
+    this.#stream.send(FrameType.EVENT, written ? event.u64(Field.CONTENT, 1) : event)
   }
 
   /** Relative to the watched directory; null when it is not watched. */

@@ -32,6 +32,7 @@ export class OciDriver implements Driver {
   readonly defaultUser = 'agent'
   readonly roots: readonly RootPlan['kind'][] = ['overlay', 'directory', 'pool']
   readonly limits: readonly (keyof Limits)[] = ['memoryBytes', 'cpuMillis', 'pids']
+  readonly volumes = true
   readonly network: OciNetwork
   /** Known once it is open. */
   memory?: OciMemory

@@ -41,6 +41,12 @@ test('a root of the pool is its layers, and a dump is handed on', () => {
   expect(toLaunchPlan(plan({ kind: 'pool', lowers: [] }))).not.toHaveProperty('dump')
 })
 
+test('volumes are handed on, with what may be done to them', () => {
+  const volumes = [{ volume: 'vol_1', path: '/data', readOnly: true }]
+  const root = { kind: 'pool' as const, lowers: [] }
+  expect(toLaunchPlan({ ...plan(root), volumes })).toMatchObject({ volumes })
+})
+
 test('a root that lies elsewhere is refused', () => {
   const foreign = {
     kind: 'overlay',

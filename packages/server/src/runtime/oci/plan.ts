@@ -5,8 +5,12 @@ import type { LaunchPlan } from '../../launcher/client.ts'
  * What the launcher is asked for. It derives a sandbox's own directories from the id, so a root that lies
  * elsewhere cannot be started: that would be a storage the launcher does not know.
  */
-export function toLaunchPlan({ id, hostname, idBase, root, limits, dump }: SandboxPlan): LaunchPlan {
-  const common = { id, hostname, idBase, limits, ...(dump !== undefined && { dump }) }
+export function toLaunchPlan({ id, hostname, idBase, root, limits, volumes, dump }: SandboxPlan): LaunchPlan {
+  const common = {
+    ...{ id, hostname, idBase, limits },
+    ...(volumes !== undefined && { volumes }),
+    ...(dump !== undefined && { dump }),
+  }
   if (root.kind === 'pool') return { ...common, root }
   if (root.kind === 'directory') {
     expect(root.path, `sandboxes/${id}/rootfs`)

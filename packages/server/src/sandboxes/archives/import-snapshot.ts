@@ -67,13 +67,15 @@ function newSnapshot(
   asked: { name?: string | undefined; tag?: string | undefined },
 ): SnapshotRecord {
   const { description, metadata, runtime, env, user, dependencies, packages } = manifest
+  const { workdir = null, start = null } = manifest
   const now = Date.now()
   return {
     id: newId('snp'),
     name: asked.name ?? manifest.name,
     tag: asked.tag ?? manifest.tag,
     public: false,
-    ...{ description, metadata, runtime, env, user, dependencies, packages },
+    ...{ description, metadata, runtime, env, user, workdir, dependencies, packages },
+    start: start && programOf(start),
     // The save is all that there is: it lies on nothing.
     imageDigest: null,
     layers: [],
@@ -86,6 +88,14 @@ function newSnapshot(
     createdAt: now,
     updatedAt: now,
   }
+}
+
+function programOf({
+  command,
+  ready,
+  ports,
+}: NonNullable<Manifest['start']>): NonNullable<SnapshotRecord['start']> {
+  return { command, ready, ...(ports !== undefined && { ports }) }
 }
 
 /** The archive's own fault; what failed here is told as it is. */

@@ -20,7 +20,9 @@ export async function createScratch(
   const { quota, maxDiskBytes } = context.layers
   const whole = quota && maxDiskBytes !== undefined ? { resources: { disk: String(maxDiskBytes) } } : {}
   const input = { metadata: { caisson: 'archive' }, idleTimeout: 0, description, ...whole }
-  const { live } = await createLive(context, input, 'oneshot', made, signal)
+  // What an image or a snapshot runs in its sandboxes is not wanted here.
+  const plain = { ...made, record: { ...made.record, internal: 'build' as const, start: null, ports: [] } }
+  const { live } = await createLive(context, input, 'oneshot', plain, signal)
   return live
 }
 

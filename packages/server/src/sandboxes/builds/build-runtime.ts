@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { SandboxError } from '@caisson/protocol/errors'
 import { buildTree } from '../../storage/images/build.ts'
 import type { CatalogueEntry, ImageFile, RuntimeImage } from '../../storage/images/catalogue.ts'
-import { digestOf, isDerived, type Recipe, stepsDigest } from '../../storage/images/recipe.ts'
+import { digestOf, isDerived, programOf, type Recipe, stepsDigest } from '../../storage/images/recipe.ts'
 import type { Context } from '../context.ts'
 import { savesOf } from '../saved/saves.ts'
 import { type Builder, withBuilder } from './builder.ts'
@@ -100,7 +100,7 @@ async function baseOf(
   force: boolean,
   progress: Progress,
 ): Promise<{ image: RuntimeImage }> {
-  const { folder, recipe } = entry
+  const { folder, recipe, files } = entry
   const { config, images } = context
   if (isDerived(recipe)) {
     const from = await images.entry(recipe.from)
@@ -111,12 +111,12 @@ async function baseOf(
     )
     return { image }
   }
-  const { proxy, caFile } = config.build
+  const { proxy, caFile, npmRegistry } = config.build
   const check = async (digest: string) => {
     if (recipe.npm === undefined) await verifyTree(context, entry, digest, progress)
   }
-  const options = { imagesDir: config.imagesDir, progress, force, proxy, caFile, check }
-  const { digest } = await buildTree({ folder, recipe }, options)
+  const options = { imagesDir: config.imagesDir, progress, force, proxy, caFile, npmRegistry, check }
+  const { digest } = await buildTree({ folder, recipe, files }, options)
   return { image: await images.byDigest(recipe.id, digest) }
 }
 
@@ -149,7 +149,8 @@ async function record(
   failpoint('layer:recorded')
   const { user, rootfs } = base
   const env = { ...base.env, ...own }
-  const image = { runtime: id, digest, user, env, rootfs, layers: [save, ...base.layers] }
+  const program = { ...programOf(base), ...programOf(entry.recipe) }
+  const image = { runtime: id, digest, user, env, rootfs, layers: [save, ...base.layers], ...program }
   try {
     await verify(context, entry, image, progress)
     const file: ImageFile = { ...image, source, packages: {}, builtAt: new Date(now).toISOString() }

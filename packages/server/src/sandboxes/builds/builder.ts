@@ -3,11 +3,12 @@ import type { RuntimeImage } from '../../storage/images/catalogue.ts'
 import type { Context } from '../context.ts'
 import { createLive } from '../create-live.ts'
 import { endSandbox } from '../end-sandbox.ts'
+import { lastLines } from '../last-lines.ts'
+import { start } from '../launch-execution.ts'
 import type { Live } from '../live.ts'
 import { networksOf } from '../network/attach.ts'
 import { followOutput } from '../output.ts'
 import { savesOf, withNewSave } from '../saved/saves.ts'
-import { start } from '../start-execution.ts'
 import type { Progress } from './shared.ts'
 import { BUILD_DIR, CA_BUNDLE, NO_SURROUNDINGS, type Surroundings, surroundingsOf } from './surroundings.ts'
 
@@ -123,7 +124,7 @@ export class Builder {
       code: ended.exitCode,
       message: ended.message,
       stdout: text(pieces.filter(({ stream }) => stream === 'stdout')),
-      log: lastLines(text(pieces)),
+      log: lastLines(text(pieces), LOG_LINES),
     }
   }
 }
@@ -153,7 +154,7 @@ export async function withBuilder<T>(
     image,
     layers,
     from: null,
-    record: { network: hasNetwork ? surroundings.network : null },
+    record: { internal: 'build' as const, network: hasNetwork ? surroundings.network : null },
   }
   const input = { metadata: { caisson: 'build' }, idleTimeout: 0, description: wanted.what }
   const { live } = await createLive(context, input, 'oneshot', made, signal)
@@ -169,18 +170,4 @@ export async function withBuilder<T>(
       context.log.error({ sandbox: live.id, err }, 'a builder sandbox could not be ended at once'),
     )
   }
-}
-
-/** Control characters would play with the reader's terminal. */
-function lastLines(text: string): string {
-  const lines = text.split(/[\r\n]+/).filter((line) => line.trim() !== '')
-  return lines
-    .slice(-LOG_LINES)
-    .map((line) =>
-      line
-        .replace(/\x1b\[[0-9;?]*[A-Za-z]/g, '')
-        .replace(/[^\P{Cc}\t]/gu, ' ')
-        .slice(0, 500),
-    )
-    .join('\n')
 }

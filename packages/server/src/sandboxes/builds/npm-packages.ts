@@ -1,24 +1,15 @@
 import { SandboxError } from '@caisson/protocol/errors'
-import { z } from 'zod'
+import {
+  chooseVersion,
+  type Distribution,
+  PACKUMENT_TYPE,
+  packumentUrl,
+} from '../../storage/images/npm-registry.ts'
 import { npmPackage } from '../../storage/images/package-names.ts'
 import type { Unpack } from '../../storage/images/recipe.ts'
 import type { Builder } from './builder.ts'
 import type { Progress } from './shared.ts'
 import { BUILD_DIR } from './surroundings.ts'
-
-/** Of what a registry says about a package, what counts here. Comes from outside: nothing of it is taken on trust. */
-const Packument = z.object({
-  'dist-tags': z.record(z.string(), z.string()).default({}),
-  versions: z.record(
-    z.string(),
-    z.object({
-      dist: z.object({ tarball: z.url({ protocol: /^https?$/ }), integrity: z.string().optional() }),
-    }),
-  ),
-})
-type Packument = z.infer<typeof Packument>
-
-const ACCEPT = 'Accept: application/vnd.npm.install-v1+json'
 
 /** $1 URL, $2 SHA-512 in hex, $3 where to, $4 … chosen files */
 const UNPACK = `
@@ -50,8 +41,8 @@ export async function unpackPackage(
     '--max-time',
     '300',
     '-H',
-    ACCEPT,
-    urlOf(registry, name),
+    `Accept: ${PACKUMENT_TYPE}`,
+    packumentUrl(registry, name),
   ])
   const { version: found, url, sha512 } = choose(builder, registry, name, version, text)
   const chosen = only === undefined ? ['*'] : only.map((path) => `*/${path}`)
@@ -96,50 +87,17 @@ export async function installNpm(
   await builder.run([...argv, ...packages], { env })
 }
 
-/** As npm writes it: the slash of a scope is part of the name. */
-function urlOf(registry: string, name: string): string {
-  return new URL(name.replace('/', '%2f'), directory(registry)).href
-}
-
-function directory(url: string): string {
-  return url.endsWith('/') ? url : `${url}/`
-}
-
-function choose(builder: Builder, registry: string, name: string, wanted: string, text: string) {
-  const packument = parse(builder, name, text)
-  const version = packument['dist-tags'][wanted] ?? newest(packument, wanted)
-  const dist = version === undefined ? undefined : packument.versions[version]?.dist
-  if (version === undefined || dist === undefined)
-    throw builder.failed(`the registry has no ${name}@${wanted}`, name)
-  const sha512 = /(?:^|\s)sha512-([A-Za-z0-9+/]{86}==)/.exec(dist.integrity ?? '')?.[1]
-  if (sha512 === undefined) throw builder.failed(`the registry has no SHA-512 of ${name}@${version}`, name)
-  // Registries that mirror others may tell the other's address, which a builder does not reach.
-  const isHere = new URL(dist.tarball).host === new URL(registry).host
-  const file = `${name}/-/${npmPackage(name)!.name.replace(/^.*\//, '')}-${version}.tgz`
-  const url = isHere ? dist.tarball : new URL(file, directory(registry)).href
-  return { version, url, sha512: Buffer.from(sha512, 'base64').toString('hex') }
-}
-
-function parse(builder: Builder, name: string, text: string): Packument {
+/** @throws SandboxError `build_failed` */
+function choose(
+  builder: Builder,
+  registry: string,
+  name: string,
+  wanted: string,
+  text: string,
+): Distribution {
   try {
-    return Packument.parse(JSON.parse(text))
-  } catch (cause) {
-    throw builder.failed(
-      `what the registry says of ${name} cannot be read`,
-      (cause as Error).message.slice(0, 500),
-    )
+    return chooseVersion(registry, name, wanted, text)
+  } catch (error) {
+    throw builder.failed((error as Error).message, name)
   }
-}
-
-/** The highest release whose version begins with these numbers. */
-function newest({ versions }: Packument, prefix: string): string | undefined {
-  const releases = Object.keys(versions).filter(
-    (version) => /^\d+\.\d+\.\d+$/.test(version) && `${version}.`.startsWith(`${prefix}.`),
-  )
-  return releases.sort(compareVersions).at(-1)
-}
-
-function compareVersions(a: string, b: string): number {
-  const [x, y] = [a.split('.').map(Number), b.split('.').map(Number)]
-  return x.map((part, i) => part - (y[i] ?? 0)).find((difference) => difference !== 0) ?? 0
 }

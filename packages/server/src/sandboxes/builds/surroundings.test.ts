@@ -27,7 +27,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-const none = { proxy: null, caFile: null, npmRegistry: 'https://registry.example/' }
+const none = { proxy: null, caFile: null, npmRegistry: 'https://registry.example/', maxUpload: 1 }
 const find = (sources: string[], build: Partial<typeof none> | { proxy: string } = {}) =>
   surroundingsOf({ build: { ...none, ...build }, network: { permit: [], connections: 1, dns } }, sources)
 

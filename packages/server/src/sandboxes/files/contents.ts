@@ -14,9 +14,16 @@ export function readFile(
 
 export function writeFile(
   context: Context,
-  ...[id, { path, mode, parents, user, sha256 }, data, signal]: Parameters<UseCases['writeFile']>
+  ...[id, query, data, signal]: Parameters<UseCases['writeFile']>
 ): ReturnType<UseCases['writeFile']> {
-  const options = { ...asUser(context, id, user), ...(mode !== undefined && { mode }), parents }
+  const { path, mode, parents, user, sha256, owner, attributes } = query
+  const options = {
+    ...asUser(context, id, user),
+    ...(mode !== undefined && { mode }),
+    ...(owner !== undefined && { owner }),
+    ...(attributes !== undefined && { attributes }),
+    parents,
+  }
   const contents = sha256 === undefined ? data : hashed(data, (digest) => expect(path, sha256, digest))
   return use(context, id, (files) => files.write(path, contents, options, signal))
 }

@@ -13,9 +13,9 @@ const MAX_NAME_CHARACTERS = 16 * 1024 * 1024
 /** Names of deeper entries are paths relative to the directory. */
 export function listFiles(
   context: Context,
-  ...[id, { path, user, depth }, signal]: Parameters<UseCases['listFiles']>
+  ...[id, { path, user, depth, attributes }, signal]: Parameters<UseCases['listFiles']>
 ): Promise<Listing> {
-  const options = asUser(context, id, user)
+  const options = { ...asUser(context, id, user), attributes }
   return use(context, id, async (files) => {
     if (depth > 1) return listTree(files, path, { ...options, depth }, signal)
     const entries = await files.list(path, options, signal)
@@ -23,10 +23,14 @@ export function listFiles(
   })
 }
 
+function charactersOf(attributes: Record<string, string> = {}): number {
+  return Object.entries(attributes).reduce((sum, [name, value]) => sum + name.length + value.length, 0)
+}
+
 async function listTree(
   files: GuestFiles,
   path: string,
-  options: { user?: string; depth: number },
+  options: { user?: string; depth: number; attributes: boolean },
   signal: AbortSignal | undefined,
 ): Promise<Listing> {
   const { stat, entries } = await files.readTree(path, options, signal)
@@ -34,7 +38,7 @@ async function listTree(
   let characters = 0
   for await (const { path: name, data: _, ...entry } of entries) {
     signal?.throwIfAborted()
-    characters += name.length + (entry.link?.length ?? 0)
+    characters += name.length + (entry.link?.length ?? 0) + charactersOf(entry.attributes)
     if (found.length === MAX_ENTRIES || characters > MAX_NAME_CHARACTERS) {
       const reason = `it has more than the ${MAX_ENTRIES} entries, or longer names, than can be listed at once; list less deep, or its directories one by one`
       throw new SandboxError('file_failed', { path, reason })

@@ -1,10 +1,10 @@
 import { LIVE_STATES } from '../../core/lifecycle.ts'
 import type { Context } from '../context.ts'
 import type { Garbage } from './garbage.ts'
-import { allSnapshots } from './pages.ts'
+import { allBuilt, allSnapshots } from './pages.ts'
 import { removeFree } from './saves.ts'
 
-/** Images that have been replaced and that no sandbox or snapshot was made from. */
+/** Images that have been replaced and that no sandbox, snapshot or template was made from. */
 export async function findImages(context: Context): Promise<Garbage[]> {
   const { images, store } = context
   const candidates = await images.unused(new Set())
@@ -26,10 +26,11 @@ export async function findImages(context: Context): Promise<Garbage[]> {
   }))
 }
 
-/** Digests of images that sandboxes and snapshots were made from. */
+/** Digests of images that sandboxes, snapshots and templates were made from. */
 export async function usedDigests(context: Context): Promise<Set<string>> {
   const sandboxes = await context.store.sandboxes.inStates(LIVE_STATES)
   const snapshots = await allSnapshots(context)
-  const digests = [...sandboxes, ...snapshots].map(({ imageDigest }) => imageDigest)
+  const built = await allBuilt(context)
+  const digests = [...sandboxes, ...snapshots, ...built].map(({ imageDigest }) => imageDigest)
   return new Set(digests.filter((digest) => digest !== null))
 }

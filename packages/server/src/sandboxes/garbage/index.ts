@@ -1,4 +1,5 @@
 import type { Context } from '../context.ts'
+import { findVolumes } from '../volumes/garbage.ts'
 import type { Garbage } from './garbage.ts'
 import { findImages } from './images.ts'
 import { findLayers } from './layers.ts'
@@ -17,5 +18,6 @@ export async function findGarbage(context: Context): Promise<Garbage[]> {
     ...(await findDumps(context)),
     ...(await findRoots(context)),
     ...(await findOutputs(context)),
+    ...(await findVolumes(context)),
   ]
 }

@@ -3,7 +3,7 @@ import { LIVE_STATES } from '../../core/lifecycle.ts'
 import type { LayerRecord } from '../../core/records.ts'
 import type { Context } from '../context.ts'
 import type { Garbage } from './garbage.ts'
-import { allCheckpoints, allSnapshots } from './pages.ts'
+import { allBuilt, allCheckpoints, allSnapshots } from './pages.ts'
 import { bytesOfSaves, removeFree } from './saves.ts'
 
 /** Installed packages that no sandbox has asked for in a long time. */
@@ -47,5 +47,6 @@ async function usedLayers(context: Context): Promise<Set<string>> {
     for (const checkpoint of await allCheckpoints(context, record)) note(checkpoint.layers)
   }
   for (const snapshot of await allSnapshots(context)) note(snapshot.layers)
+  for (const built of await allBuilt(context)) note(built.layers)
   return used
 }

@@ -1,4 +1,4 @@
-import type { CheckpointRecord, SandboxRecord, SnapshotRecord } from '../../core/records.ts'
+import type { BuiltRecord, CheckpointRecord, SandboxRecord, SnapshotRecord } from '../../core/records.ts'
 import type { Context } from '../context.ts'
 
 const PAGE = 1000
@@ -13,6 +13,11 @@ export async function allCheckpoints({ store }: Context, { id }: SandboxRecord):
   return allPages((offset) =>
     store.checkpoints.list({ sandboxId: id, direction: 'asc', limit: PAGE, offset }),
   )
+}
+
+/** What sandboxes of all templates are made of. */
+export async function allBuilt({ store }: Context): Promise<BuiltRecord[]> {
+  return (await store.builds.ready()).map(({ made }) => made).filter((made) => made !== null)
 }
 
 async function allPages<T>(read: (offset: number) => Promise<{ items: T[] }>): Promise<T[]> {

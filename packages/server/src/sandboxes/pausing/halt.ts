@@ -64,7 +64,7 @@ export async function countLast(context: Context, live: Live): Promise<SandboxRe
 }
 
 /** Executions whose exit came before the end keep it. */
-async function loseExecutions(
+export async function loseExecutions(
   live: Live | undefined,
   ending: ExecutionEnding,
   message: string,

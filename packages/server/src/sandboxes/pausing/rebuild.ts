@@ -1,9 +1,9 @@
 import type { SandboxRecord } from '../../core/records.ts'
 import type { Context } from '../context.ts'
+import { openOutput } from '../launch-execution.ts'
 import { Live } from '../live.ts'
 import { seeOomKills } from '../oom-kills.ts'
 import { RunningExecution } from '../running-execution.ts'
-import { openOutput } from '../start-execution.ts'
 import { supervise } from '../supervise.ts'
 
 /** A sandbox that an earlier server paused, with its executions; their time stands still. */

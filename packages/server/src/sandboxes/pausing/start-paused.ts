@@ -9,6 +9,7 @@ import type { Context } from '../context.ts'
 import { nowOrLater } from '../eventually.ts'
 import type { Live } from '../live.ts'
 import { rootPlan, wantedRoot } from '../roots.ts'
+import { endExecutions, startProgram } from '../start-program.ts'
 import { dumpOf } from './dump.ts'
 import { keptLives } from './kept.ts'
 import { runAgain, shiftDeadlines } from './run-again.ts'
@@ -28,6 +29,10 @@ export async function startPaused(
   const { live, rulesDigest } = await boot(context, record, root, undo, options)
   const guest = await live.guest()
   if (record.sessionId !== null) await makeWorkspace(context, live)
+  if (!fromDump && record.start !== null) {
+    undo.add(() => endExecutions(live, 'The sandbox could not be resumed.'))
+    await startProgram(context, live)
+  }
   await shiftDeadlines(context, live, record)
   countAnew(live)
   // A session's sandbox may have been recorded when the server used another storage.

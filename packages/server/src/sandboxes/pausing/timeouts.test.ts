@@ -122,7 +122,7 @@ test('lists tell apart what is paused and what is suspended', async () => {
   await server.useCases.pauseSandbox(stopped, { depth: 'filesystem' })
   const list = async (status: 'paused' | 'suspended' | 'idle') => {
     const page = { limit: 50, offset: 0, sort: 'created', direction: 'asc' } as const
-    return (await server.useCases.listSandboxes({ ...page, status })).sandboxes.map(({ id }) => id)
+    return (await server.useCases.listSandboxes({ ...page, status: [status] })).sandboxes.map(({ id }) => id)
   }
   expect([await list('paused'), await list('suspended'), await list('idle')]).toEqual([
     [frozen],

@@ -52,18 +52,22 @@ function namesOf(name: string | undefined, count: number): (string | null)[] {
 }
 
 function inherited(original: SandboxRecord): Partial<SandboxRecord> {
-  const { id, description, metadata, env, runtime, user, projectId, orgId } = original
-  const { snapshotId, base, dependencies, packages, network, ttlMs, idleTimeoutMs } = original
-  const { onTimeout, pauseDepth, pausedTimeoutMs, resumeOnRequest } = original
+  const { id, description, metadata, env, runtime, user, workdir, start, projectId, orgId } = original
+  const { snapshotId, templateId, base, dependencies, packages, network, ttlMs, idleTimeoutMs } = original
+  const { onTimeout, pauseDepth, pausedTimeoutMs, resumeOnRequest, granted, portHost, volumes } = original
   const now = Date.now()
   return {
-    ...{ description, metadata, env, runtime, user, projectId, orgId },
+    ...{ description, metadata, env, runtime, user, workdir, start, projectId, orgId },
     forkedFrom: id,
     // The save that copies begin as goes when they are made: "as it was made" (a pause of depth `workspace`) means the
     // same for them as for their original.
-    ...{ snapshotId, base, dependencies, packages, network },
+    ...{ snapshotId, templateId, base, dependencies, packages, network, volumes },
+    // What was not asked for may have come from a template.
+    granted,
     // Links to the original's ports were made before, and open no port of a copy.
     ports: original.ports.map(({ port, access }) => ({ port, access, since: now })),
+    allPorts: original.allPorts && { ...original.allPorts, since: now },
+    portHost,
     ...{ onTimeout, pauseDepth, pausedTimeoutMs, resumeOnRequest },
     ...{ ttlMs, idleTimeoutMs, expiresAt: ttlMs === null ? null : now + ttlMs },
   }

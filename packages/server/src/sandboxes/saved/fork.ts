@@ -9,6 +9,7 @@ import { findSandbox, showSandbox } from '../lookup.ts'
 import { resumeNow } from '../pausing/resume.ts'
 import { Stopwatch } from '../stopwatch.ts'
 import type { UseCases } from '../use-cases.ts'
+import { holdVolumes } from '../volumes/mounts.ts'
 import { copiesOf } from './copy-input.ts'
 import { holdSave } from './hold.ts'
 import { type CopyKey, endAll, makeCopies } from './make-copies.ts'
@@ -82,8 +83,15 @@ async function fork(
   assertPossible(context, input)
   const clock = new Stopwatch()
   const original = await findOriginal(context, id, input)
+  if (input.memory && original.volumes.length > 0)
+    throw new SandboxError('not_supported', {
+      what: 'a fork with memory',
+      reason: 'the sandbox has volumes, which others may change meanwhile',
+    })
   const dump = input.memory ? newId('dmp') : null
-  using _ = holdSave(context, original.base, ...original.layers, dump)
+  using holds = new DisposableStack()
+  holds.use(holdSave(context, original.base, ...original.layers, dump))
+  await holdVolumes(context, original.volumes, holds)
   try {
     return await withNewSave(context, { passing: true }, async (save) => {
       const saved = await saveRoot(context, original, save, 'fork:saved', dump)

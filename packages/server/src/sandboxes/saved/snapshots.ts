@@ -70,7 +70,7 @@ async function record(
 }
 
 function newSnapshot(sandbox: SandboxRecord, save: string, input: Input): SnapshotRecord {
-  const { runtime, imageDigest, layers, user, dependencies, packages } = sandbox
+  const { runtime, imageDigest, layers, user, workdir, start, dependencies, packages } = sandbox
   const id = newId('snp')
   const now = Date.now()
   return {
@@ -80,7 +80,7 @@ function newSnapshot(sandbox: SandboxRecord, save: string, input: Input): Snapsh
     description: input.description ?? null,
     public: input.public ?? false,
     metadata: input.metadata ?? {},
-    ...{ runtime, imageDigest, layers, save, user, dependencies, packages },
+    ...{ runtime, imageDigest, layers, save, user, workdir, start, dependencies, packages },
     env: input.env === true ? sandbox.env : {},
     sandboxId: sandbox.id,
     parentId: sandbox.snapshotId,

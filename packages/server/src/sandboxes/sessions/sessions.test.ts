@@ -23,7 +23,7 @@ test('a session is recorded, started by its first command, and its sandbox is us
   }
   expect(await run()).toMatchObject({ text: 'hi\n', autoResumed: true })
   expect(await useCases.getSession('chat')).toMatchObject({ id: session.id, status: 'active' })
-  expect(await useCases.statFile(session.sandboxId, { path: session.workspace, follow: true })).toMatchObject(
+  expect(await useCases.statFile(session.sandboxId, { path: session.workspace, follow: true, attributes: false })).toMatchObject(
     {
       type: 'directory',
       owner: 'agent',

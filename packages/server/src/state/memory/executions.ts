@@ -22,7 +22,8 @@ export class MemoryExecutions implements ExecutionStore {
       throw new SandboxError('conflict', { what: 'executions.sandboxId, executions.idempotencyKey' })
     }
     this.#events.assertNew(events)
-    this.#sandboxes.count(sandboxId, record.createdAt)
+    if (isProgramId(record.id)) this.#sandboxes.assertKnown(sandboxId)
+    else this.#sandboxes.count(sandboxId, record.createdAt)
     this.#records.set(id, structuredClone(record))
     this.#events.tell(events)
   }

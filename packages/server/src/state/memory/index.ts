@@ -1,5 +1,6 @@
 import type { SandboxRecord } from '../../core/records.ts'
 import type { Store } from '../store.ts'
+import { MemoryBuilds } from './builds.ts'
 import { MemoryCheckpoints } from './checkpoints.ts'
 import { MemoryDestinations } from './destinations.ts'
 import { MemoryEvents } from './events.ts'
@@ -10,7 +11,9 @@ import { MemorySandboxes } from './sandboxes.ts'
 import { MemorySessions } from './sessions.ts'
 import { MemorySnapshots } from './snapshots.ts'
 import { MemorySshKeys } from './ssh-keys.ts'
+import { MemoryTemplates } from './templates.ts'
 import { MemoryUsage } from './usage.ts'
+import { MemoryVolumes } from './volumes.ts'
 
 /** A store that forgets everything with the process; for tests and for trying things. */
 export function createMemoryStore(): Store {
@@ -22,6 +25,7 @@ export function createMemoryStore(): Store {
   const snapshots = new MemorySnapshots(events)
   const sessions = new MemorySessions(sandboxes)
   const layers = new MemoryLayers()
+  const builds = new MemoryBuilds()
   sandboxes.onPurged = (id) => {
     destinations.forget(id)
     checkpoints.forget(id)
@@ -30,6 +34,7 @@ export function createMemoryStore(): Store {
   }
   const saves = () => [
     ...layers.all().map(({ save }) => save),
+    ...builds.all().flatMap(({ made }) => (made === null ? [] : savesOf(made))),
     ...[...snapshots.all(), ...sandboxes.live().flatMap(({ id }) => checkpoints.of(id))].flatMap(savesOf),
     ...sandboxes.live().flatMap(savesOfSandbox),
   ]
@@ -45,6 +50,9 @@ export function createMemoryStore(): Store {
     snapshots,
     sessions,
     layers,
+    volumes: new MemoryVolumes(),
+    templates: new MemoryTemplates(builds),
+    builds,
     namedSaves: async () => new Set(saves()),
     close: async () => {},
   }

@@ -131,7 +131,8 @@ function assertNoClash(record: SandboxRecord, other: SandboxRecord): void {
 }
 
 function matches(record: SandboxRecord, query: SandboxQuery): boolean {
-  const { busy, memory, metadata, states } = query
+  const { busy, createdAfter, internal, memory, metadata, states, template, volume } = query
+  if (record.internal !== null && internal !== true) return false
   for (const field of FILTERS) {
     if (query[field] !== undefined && query[field] !== record[field]) return false
   }
@@ -140,5 +141,9 @@ function matches(record: SandboxRecord, query: SandboxQuery): boolean {
     return false
   if (busy !== undefined && record.state === 'ready' && busy.ids.includes(record.id) !== busy.value)
     return false
+  if (template !== undefined && ![record.templateId, record.snapshotId, record.runtime].includes(template))
+    return false
+  if (createdAfter !== undefined && record.createdAt < createdAfter) return false
+  if (volume !== undefined && !record.volumes.some((use) => use.volume === volume)) return false
   return hasPairs(record.metadata, metadata)
 }

@@ -67,14 +67,14 @@ export class Connection {
   /** Adds one row; the names of the row's fields are those of the columns. */
   insert<T extends keyof Schema>(table: T, row: Insertable<Schema[T]>): void {
     const columns = Object.keys(row)
-    const sql = `insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})`
+    const sql = `insert into ${table} (${columns.map(quoted).join(', ')}) values (${columns.map(() => '?').join(', ')})`
     this.run(sql, Object.values(row) as SQLInputValue[])
   }
 
   /** Changes the row with this id. @returns whether there is one. */
   update<T extends keyof Schema>(table: T, id: string, change: Updateable<Schema[T]>): boolean {
     const fields = Object.entries(change).filter(([, value]) => value !== undefined)
-    const set = fields.map(([column]) => `${column} = ?`)
+    const set = fields.map(([column]) => `${quoted(column)} = ?`)
     const sql = `update ${table} set ${set.join(', ') || 'id = id'} where id = ?`
     return this.run(sql, [...fields.map(([, value]) => value as SQLInputValue), id]) > 0
   }
@@ -133,6 +133,11 @@ export class Connection {
       },
     }
   }
+}
+
+/** Some are words of SQL. */
+function quoted(column: string): string {
+  return `"${column}"`
 }
 
 function prepare(database: DatabaseSync, sql: string): Prepared {

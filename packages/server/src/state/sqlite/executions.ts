@@ -1,5 +1,6 @@
 import { SandboxError } from '@caisson/protocol/errors'
 import { type SelectQueryBuilder, sql } from 'kysely'
+import { isProgramId } from '../../core/ids.ts'
 import type { ExecutionRecord } from '../../core/records.ts'
 import type { ExecutionStore, Telling } from '../store.ts'
 import type { Connection } from './connection.ts'
@@ -10,7 +11,7 @@ import { executionCodec, type Schema } from './schema.ts'
 const { encode, encodeSome, decode } = executionCodec
 
 const COUNT =
-  'update sandboxes set executionCount = executionCount + 1, lastActiveAt = max(lastActiveAt, ?) where id = ?'
+  'update sandboxes set executionCount = executionCount + ?, lastActiveAt = max(lastActiveAt, ?) where id = ?'
 
 /** Executions end with the host's power, so their records are never flushed to the disk. */
 export class SqliteExecutions implements ExecutionStore {
@@ -22,10 +23,12 @@ export class SqliteExecutions implements ExecutionStore {
 
   /** The sandbox's `version` stays: counting is no change that another writer could contradict. */
   async insert(record: ExecutionRecord, { events = [] }: Telling = {}): Promise<void> {
-    const { createdAt, sandboxId } = record
+    const { id, createdAt, sandboxId } = record
     const connection = this.#connection
+    // What a sandbox runs by itself is neither counted nor activity.
+    const counted = isProgramId(id) ? [0, 0] : [1, createdAt]
     connection.transact(() => {
-      if (connection.run(COUNT, [createdAt, sandboxId]) === 0) {
+      if (connection.run(COUNT, [...counted, sandboxId]) === 0) {
         throw new SandboxError('sandbox_not_found', { sandbox: sandboxId })
       }
       refusing(() => connection.insert('executions', encode(record)))

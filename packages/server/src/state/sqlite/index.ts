@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { Durability, Store } from '../store.ts'
+import { SqliteBuilds } from './builds.ts'
 import { SqliteCheckpoints } from './checkpoints.ts'
 import { Connection } from './connection.ts'
 import { SqliteDestinations } from './destinations.ts'
@@ -17,7 +18,9 @@ import { namedSaves } from './saves.ts'
 import { SqliteSessions } from './sessions.ts'
 import { SqliteSnapshots } from './snapshots.ts'
 import { SqliteSshKeys } from './ssh-keys.ts'
+import { SqliteTemplates } from './templates.ts'
 import { SqliteUsage } from './usage.ts'
+import { SqliteVolumes } from './volumes.ts'
 
 /**
  * The store in `<dataDir>/caisson.db`. The caller holds the data directory's lock (lock.ts).
@@ -46,6 +49,9 @@ export async function openSqliteStore(dataDir: string): Promise<Store> {
     snapshots: new SqliteSnapshots(connection, sync),
     sessions: new SqliteSessions(connection, sync),
     layers: new SqliteLayers(connection),
+    volumes: new SqliteVolumes(connection, sync),
+    templates: new SqliteTemplates(connection, sync),
+    builds: new SqliteBuilds(connection, sync),
     namedSaves: () => namedSaves(connection),
     close: async () => {
       try {

@@ -184,12 +184,26 @@ function filter<O>(
   if (query.memory !== undefined) matching = matching.where(keeps(query.memory))
   if (query.busy !== undefined) matching = matching.where(isBusy(query.busy))
   if (query.metadata !== undefined) matching = matching.where(hasPairs('sandboxes', query.metadata))
-  return matching
+  if (query.template !== undefined) matching = matching.where(madeFrom(query.template))
+  if (query.createdAfter !== undefined) matching = matching.where('createdAt', '>=', query.createdAfter)
+  if (query.volume !== undefined) matching = matching.where(hasMounted(query.volume))
+  return query.internal === true ? matching : matching.where('internal', 'is', null)
 }
 
 function keeps(memory: NonNullable<SandboxQuery['memory']>) {
   const listed = sql`select value from json_each(${JSON.stringify(memory)})`
   return sql<boolean>`(state <> 'paused' or coalesce(pause ->> '$.memory', 'none') in (${listed}))`
+}
+
+function madeFrom(template: string) {
+  return sql<boolean>`(templateId = ${template} or snapshotId = ${template} or runtime = ${template})`
+}
+
+/** The first condition is the partial index's. */
+function hasMounted(volume: string) {
+  return sql<boolean>`(volumes <> '[]' and exists (
+    select 1 from json_each(volumes) as used where used.value ->> '$.volume' = ${volume}
+  ))`
 }
 
 /** A list of any length is one parameter, so that the statement stays the same. */

@@ -9,6 +9,8 @@ const NAMED = sql<{ save: string }>`
   select save from layers
   union select save from snapshots
   union select value from snapshots, json_each(snapshots.layers)
+  union select made ->> '$.save' from builds where made is not null
+  union select value from builds, json_each(builds.made, '$.layers') where made is not null
   union select save from checkpoints where sandboxId in (select id from sandboxes where ${live})
   union select value from checkpoints, json_each(checkpoints.layers)
     where sandboxId in (select id from sandboxes where ${live})

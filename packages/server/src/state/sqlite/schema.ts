@@ -1,6 +1,8 @@
 import type { Generated } from 'kysely'
 import { LIVE_STATES } from '../../core/lifecycle.ts'
 import type {
+  BuildLogRecord,
+  BuildRecord,
   CheckpointRecord,
   DestinationRecord,
   EventRecord,
@@ -11,7 +13,10 @@ import type {
   SessionRecord,
   SnapshotRecord,
   SshKeyRecord,
+  TemplateRecord,
+  TemplateTagRecord,
   UsageRecord,
+  VolumeRecord,
 } from '../../core/records.ts'
 import { type Codec, codec, type Row } from './codec.ts'
 
@@ -39,6 +44,9 @@ export const sandboxCodec = codec<SandboxRecord>()(
     'packages',
     'pause',
     'restoring',
+    'start',
+    'volumes',
+    'allPorts',
   ],
   ['resumeOnRequest'],
 )
@@ -51,11 +59,15 @@ export const keyCodec = codec<KeyRecord>()(['scopes'], [])
 export const sshKeyCodec = codec<SshKeyRecord>()([], [])
 export const checkpointCodec = codec<CheckpointRecord>()(['layers'], [])
 export const snapshotCodec = codec<SnapshotRecord>()(
-  ['metadata', 'layers', 'env', 'dependencies', 'packages'],
+  ['metadata', 'layers', 'env', 'dependencies', 'packages', 'start'],
   ['public'],
 )
 export const sessionCodec = codec<SessionRecord>()(['metadata'], [])
 export const layerCodec = codec<LayerRecord>()([], [])
+export const volumeCodec = codec<VolumeRecord>()(['metadata'], [])
+export const templateCodec = codec<TemplateRecord>()(['resources'], [])
+export const templateTagCodec = codec<TemplateTagRecord>()([], [])
+export const buildCodec = codec<BuildRecord>()(['tags', 'from', 'steps', 'start', 'reason', 'made'], [])
 
 export interface Schema {
   sandboxes: Table<typeof sandboxCodec>
@@ -69,6 +81,11 @@ export interface Schema {
   snapshots: Table<typeof snapshotCodec>
   sessions: Table<typeof sessionCodec>
   layers: Table<typeof layerCodec>
+  volumes: Table<typeof volumeCodec>
+  templates: Table<typeof templateCodec>
+  template_tags: Table<typeof templateTagCodec>
+  builds: Table<typeof buildCodec>
+  build_logs: BuildLogRecord
 }
 
 /** `column in ('a', 'b')`, for texts that stand in a statement. */
@@ -330,5 +347,74 @@ export const MIGRATIONS: readonly string[] = [
     createdAt integer not null,
     usedAt integer not null
   ) strict;
+  `,
+  `
+  alter table sandboxes add column templateId text;
+  alter table sandboxes add column workdir text;
+  alter table sandboxes add column start text;
+  alter table sandboxes add column volumes text not null default '[]';
+  alter table sandboxes add column internal text;
+  alter table sandboxes add column allPorts text;
+  alter table sandboxes add column portHost text;
+  create index sandboxes_template on sandboxes (templateId) where templateId is not null;
+  create index sandboxes_volumes on sandboxes (id) where volumes <> '[]';
+  alter table snapshots add column workdir text;
+  alter table snapshots add column start text;
+
+  create table volumes (
+    seq integer primary key,
+    id text not null unique,
+    name text not null unique,
+    limitBytes integer,
+    metadata text not null,
+    createdAt integer not null,
+    updatedAt integer not null
+  ) strict;
+
+  create table templates (
+    seq integer primary key,
+    id text not null unique,
+    name text not null unique,
+    resources text not null,
+    createdAt integer not null,
+    updatedAt integer not null
+  ) strict;
+
+  create table template_tags (
+    seq integer primary key,
+    templateId text not null references templates (id) on delete cascade,
+    tag text not null,
+    buildId text not null,
+    createdAt integer not null,
+    unique (templateId, tag)
+  ) strict;
+
+  create table builds (
+    seq integer primary key,
+    id text not null unique,
+    templateId text not null references templates (id) on delete cascade,
+    status text not null,
+    tags text not null,
+    "from" text,
+    steps text not null,
+    start text,
+    reason text,
+    made text,
+    createdAt integer not null,
+    startedAt integer,
+    endedAt integer
+  ) strict;
+  create index builds_template on builds (templateId);
+  create index builds_open on builds (id) where status in ('waiting', 'building');
+
+  create table build_logs (
+    buildId text not null references builds (id) on delete cascade,
+    entry integer not null,
+    at integer not null,
+    level text not null,
+    step integer,
+    message text not null,
+    primary key (buildId, entry)
+  ) strict, without rowid;
   `,
 ]

@@ -49,6 +49,7 @@ async function open(dataDir: string): Promise<Required<Bench> & { pid: number; b
     before,
     layers: new BtrfsLayers({ hand: launcher.pool, maxBytes: 2 ** 30, before }),
     files: (id) => `/proc/${pid}/root${dataDir}/pool/sandboxes/${id}/upper`,
+    volume: (id) => `/proc/${pid}/root${dataDir}/pool/volumes/${id}`,
     close: async () => {
       // Of several on one directory the last one ends it.
       const left = (users.get(dataDir) ?? 1) - 1

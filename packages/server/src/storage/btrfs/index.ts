@@ -1,7 +1,7 @@
 import { relative } from 'node:path'
 import type { RootPlan } from '../../core/plan.ts'
-import type { Layers, Saves, StorageUsage, WantedRoot } from '../layers.ts'
-import { lowersOf, refuseUnable, rootDirectory } from '../roots.ts'
+import type { Layers, Saves, StorageUsage, Volumes, WantedRoot } from '../layers.ts'
+import { lowersOf, refuseUnable, refuseUnableVolume, rootDirectory } from '../roots.ts'
 
 /** What a pool is now, in bytes. */
 export interface PoolFacts {
@@ -25,8 +25,13 @@ export interface PoolHand {
   removeSave(save: string, signal?: AbortSignal): Promise<void>
   measure(save: string, signal?: AbortSignal): Promise<{ bytes: number; files: number }>
   /** What there is, with the bytes that each holds for itself. */
-  list(signal?: AbortSignal): Promise<{ roots: Map<string, number>; saves: Map<string, number> }>
+  list(signal?: AbortSignal): Promise<PoolNames>
+  makeVolume(volume: string, limitBytes: number | null): Promise<void>
+  removeVolume(volume: string, signal?: AbortSignal): Promise<void>
 }
+
+/** Bytes by id. */
+type PoolNames = Record<'roots' | 'saves' | 'volumes', Map<string, number>>
 
 /**
  * Roots and saves as subvolumes of a btrfs pool: a save, and a root that begins as one, take the same time whatever
@@ -35,6 +40,7 @@ export interface PoolHand {
 export class BtrfsLayers implements Layers {
   readonly name = 'btrfs'
   readonly saves: Saves
+  readonly volumes: Volumes
   readonly #hand: PoolHand
   readonly #maxBytes: number
   readonly #before: Layers
@@ -51,6 +57,7 @@ export class BtrfsLayers implements Layers {
     this.#maxBytes = options.maxBytes
     this.#before = options.before
     this.saves = savesOf(options.hand)
+    this.volumes = this.#volumesOf(options.hand)
   }
 
   get quota(): boolean {
@@ -99,6 +106,18 @@ export class BtrfsLayers implements Layers {
     const { quotas: _, ...pool } = await this.#hand.open(this.#maxBytes, signal)
     const { roots, saves } = await this.#hand.list(signal)
     return { pool, roots, saves }
+  }
+
+  #volumesOf(hand: PoolHand): Volumes {
+    return {
+      create: async (volume, limitBytes, signal) => {
+        refuseUnableVolume(this, volume, limitBytes)
+        signal?.throwIfAborted()
+        await hand.makeVolume(volume, limitBytes)
+      },
+      remove: (volume, signal) => hand.removeVolume(volume, signal),
+      list: async (signal) => (await hand.list(signal)).volumes,
+    }
   }
 }
 

@@ -10,6 +10,7 @@ const open = (dataDir: string) =>
   new CopyLayers({ dataDir, imagesDir: join(dataDir, 'images'), hand: new LocalTreeHand(dataDir) })
 layersSuite('copy', (dataDir) => ({ layers: open(dataDir) }), {
   saves: 'copies have none',
+  volumes: 'they are directories of a pool',
   'keeps only': 'a copy cannot be rebuilt around a directory',
   limits: 'the file system is shared',
   counts: 'the file system is shared',

@@ -18,7 +18,9 @@ import { certificates } from './certificates.ts'
 import { type AptSettings, debootstrap } from './debian.ts'
 import { finishTree } from './finish.ts'
 import { type ImageFile, readCurrent, readJson, removeLeftovers, writeCurrent } from './image-file.ts'
-import { type DebianRecipe, digestOf, recipeDigest } from './recipe.ts'
+import { type DebianRecipe, digestOf, programOf, recipeDigest } from './recipe.ts'
+import { filesDigest, type RecipeFile, writeRecipeFiles } from './recipe-files.ts'
+import { unpackInto } from './unpack.ts'
 
 export interface BuildOptions {
   /** `<data>/images`, or a directory that several data directories share. */
@@ -31,6 +33,8 @@ export interface BuildOptions {
   proxy?: string | null
   /** PEM file of certificate authorities to trust beside the host's. */
   caFile?: string | null
+  /** Where packages to unpack come from; default: the public one. */
+  npmRegistry?: string
   /** Called with the digest of what was built before it is made the current one; when it rejects, it is not. */
   check?: (digest: string) => Promise<void>
 }
@@ -42,6 +46,7 @@ export type MakeTree = typeof debootstrap
 export interface TreeEntry {
   folder: string
   recipe: DebianRecipe
+  files: RecipeFile[]
 }
 
 /**
@@ -51,19 +56,19 @@ export interface TreeEntry {
  * @throws SandboxError `build_failed` with the end of the log and the log's path.
  */
 export async function buildTree(
-  { folder, recipe }: TreeEntry,
+  { folder, recipe, files }: TreeEntry,
   options: BuildOptions,
   signal?: AbortSignal,
   makeTree: MakeTree = debootstrap,
 ): Promise<{ digest: string; built: boolean }> {
   const images = join(options.imagesDir, folder)
-  const source = recipeDigest(recipe)
+  const source = recipeDigest(recipe, files.length === 0 ? null : filesDigest(files))
   await mkdir(images, { recursive: true, mode: 0o755 })
   const present = options.force ? null : await findPresent(images, source)
   const nonce = randomBytes(8).toString('hex')
   const digest = present ?? (options.force ? digestOf({ source, nonce }) : source)
   if (present === null) {
-    await build(images, recipe, { digest, source }, options, makeTree, signal)
+    await build(images, { recipe, files }, { digest, source }, options, makeTree, signal)
     await options.check?.(digest)
   }
   await writeCurrent(images, digest)
@@ -82,7 +87,7 @@ async function findPresent(images: string, source: string): Promise<string | nul
 
 async function build(
   images: string,
-  recipe: DebianRecipe,
+  { recipe, files }: Omit<TreeEntry, 'folder'>,
   { digest, source }: { digest: string; source: string },
   options: BuildOptions,
   makeTree: MakeTree,
@@ -95,18 +100,25 @@ async function build(
   const rootfs = join(work, 'rootfs')
   await mkdir(work, { mode: 0o755 })
   await using log = await open(join(images, logName(digest)), 'w', 0o644)
+  let packages: Record<string, string>
   try {
-    await makeTree(recipe, rootfs, { log, phase: options.progress, apt: await apt(options, parent) }, signal)
+    const settings = await apt(options, parent)
+    await makeTree(recipe, rootfs, { log, phase: options.progress, apt: settings }, signal)
     options.progress('finishing the image')
     await finishTree(rootfs, recipe)
+    await writeRecipeFiles(rootfs, files)
+    packages = await installedPackages(rootfs)
+    // Last: what others have packed may lie where it likes, so nothing here opens a path in the tree after it.
+    const source = { registry: options.npmRegistry ?? PUBLIC_REGISTRY, ...settings }
+    for (const one of recipe.debian.unpack ?? [])
+      await unpackInto(rootfs, one, source, parent, options, signal)
   } catch (cause) {
     signal?.throwIfAborted()
     throw await buildFailed(recipe.id, join(images, logName(digest)), log, cause)
   }
   const { id: runtime, user, env } = recipe
-  const packages = await installedPackages(rootfs)
   const builtAt = new Date().toISOString()
-  const file: ImageFile = { runtime, digest, source, user, env, packages, builtAt }
+  const file: ImageFile = { runtime, digest, source, user, env, packages, builtAt, ...programOf(recipe) }
   await writeFile(join(work, 'image.json'), `${JSON.stringify(file, null, 2)}\n`)
   // On disk before it has a name: after a crash of the host an image is whole or absent.
   await promisify(execFile)('sync', ['--file-system', work])
@@ -120,6 +132,8 @@ async function apt({ proxy, caFile }: BuildOptions, directory: string): Promise<
   await writeFile(bundle, await certificates(caFile))
   return { proxy: proxy ?? null, caFile: bundle }
 }
+
+const PUBLIC_REGISTRY = 'https://registry.npmjs.org/'
 
 const logName = (digest: string): string => `${digest.slice(0, 12)}.log`
 

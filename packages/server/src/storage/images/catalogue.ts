@@ -6,6 +6,7 @@ import type { ImageFile, RuntimeImage } from './image-file.ts'
 import type { CatalogueEntry, Images } from './images.ts'
 import { type Imported, LayeredImages, type StoredImage } from './layered.ts'
 import { isDerived, Recipe } from './recipe.ts'
+import { readRecipeFiles } from './recipe-files.ts'
 import { TreeImages } from './trees.ts'
 
 export type { ImageFile, RuntimeImage } from './image-file.ts'
@@ -186,7 +187,10 @@ async function readEntries(recipesDir: string): Promise<CatalogueEntry[]> {
 async function readEntry(recipesDir: string, folder: string): Promise<CatalogueEntry> {
   const file = join(recipesDir, folder, 'recipe.json')
   try {
-    return { folder, recipe: Recipe.parse(JSON.parse(await readFile(file, 'utf8'))) }
+    const recipe = Recipe.parse(JSON.parse(await readFile(file, 'utf8')))
+    const hasFiles = !isDerived(recipe) && recipe.files === true
+    const files = hasFiles ? await readRecipeFiles(join(recipesDir, folder, 'files')) : []
+    return { folder, recipe, files }
   } catch (cause) {
     throw new Error(`The recipe ${file} is not valid: ${(cause as Error).message}`, { cause })
   }

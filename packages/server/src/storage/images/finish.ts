@@ -31,10 +31,10 @@ export async function finishTree(rootfs: string, recipe: DebianRecipe): Promise<
   for (const path of ['tmp', 'var/tmp']) await chmod(join(rootfs, path), 0o1777)
   await rm(join(rootfs, 'etc/apt/apt.conf.d/99mmdebstrap'), { force: true })
   for (const path of WITHOUT_CAPABILITIES) await dropCapabilities(join(rootfs, path))
-  for (const [path, content] of Object.entries(files(recipe))) await replace(join(rootfs, path), content)
+  for (const [path, content] of Object.entries(files(recipe))) await replaceFile(join(rootfs, path), content)
   if (recipe.user.sudo) {
     const rule = `${recipe.user.name} ALL=(ALL:ALL) NOPASSWD: ALL\n`
-    await replace(join(rootfs, 'etc/sudoers.d', recipe.user.name), rule, 0o440)
+    await replaceFile(join(rootfs, 'etc/sudoers.d', recipe.user.name), rule, 0o440)
   }
 }
 
@@ -65,7 +65,7 @@ async function dropCapabilities(path: string): Promise<void> {
 }
 
 /** Removes first, so that a symbolic link which a package left is replaced and never followed. */
-async function replace(path: string, content: string, mode = 0o644): Promise<void> {
+export async function replaceFile(path: string, content: string | Uint8Array, mode = 0o644): Promise<void> {
   await rm(path, { force: true })
   await writeFile(path, content, { flag: 'wx', mode })
   await chmod(path, mode)

@@ -2,16 +2,16 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Image } from '../layers.ts'
-import type { DebianRecipe } from './recipe.ts'
+import type { DebianRecipe, ImageProgram } from './recipe.ts'
 
 /** An image with what commands in it start from. */
-export interface RuntimeImage extends Image {
+export interface RuntimeImage extends Image, ImageProgram {
   user: DebianRecipe['user']
   env: DebianRecipe['env']
 }
 
 /** What is remembered of an image that was built or imported. */
-export interface ImageFile {
+export interface ImageFile extends ImageProgram {
   runtime: string
   digest: string
   /** Digest of what it was made from: when it differs, the image is out of date. Absent: it is the digest. */

@@ -52,14 +52,14 @@ describe('recipes', () => {
 
   test('the digest changes with what decides the tree and with nothing else', () => {
     const { recipe } = base
-    const digest = recipeDigest(recipe, 'x64')
-    expect(recipeDigest({ ...recipe, description: 'other', color: '#000000' }, 'x64')).toBe(digest)
-    expect(recipeDigest(Object.fromEntries(Object.entries(recipe).reverse()) as DebianRecipe, 'x64')).toBe(
-      digest,
-    )
-    expect(recipeDigest({ ...recipe, env: { LANG: 'C' } }, 'x64')).not.toBe(digest)
-    expect(recipeDigest({ ...recipe, user: { ...recipe.user, sudo: false } }, 'x64')).not.toBe(digest)
-    expect(recipeDigest(recipe, 'arm64')).not.toBe(digest)
+    const digest = recipeDigest(recipe, null, 'x64')
+    expect(recipeDigest({ ...recipe, description: 'other', color: '#000000' }, null, 'x64')).toBe(digest)
+    expect(
+      recipeDigest(Object.fromEntries(Object.entries(recipe).reverse()) as DebianRecipe, null, 'x64'),
+    ).toBe(digest)
+    expect(recipeDigest({ ...recipe, env: { LANG: 'C' } }, null, 'x64')).not.toBe(digest)
+    expect(recipeDigest({ ...recipe, user: { ...recipe.user, sudo: false } }, null, 'x64')).not.toBe(digest)
+    expect(recipeDigest(recipe, null, 'arm64')).not.toBe(digest)
   })
 
   test.each([

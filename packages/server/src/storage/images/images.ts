@@ -2,11 +2,14 @@ import type { Runtime } from '@caisson/protocol/resources'
 import type { ImageFile, RuntimeImage } from './image-file.ts'
 import type { Imported, StoredImage } from './layered.ts'
 import type { Recipe } from './recipe.ts'
+import type { RecipeFile } from './recipe-files.ts'
 
 /** A recipe and the folder that names its images, `runtimes/<folder>/recipe.json`. */
 export interface CatalogueEntry {
   folder: string
   recipe: Recipe
+  /** What the recipe brings into its tree. */
+  files: RecipeFile[]
 }
 
 /** The built and buildable runtimes, as the use cases see them. */

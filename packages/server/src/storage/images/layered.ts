@@ -11,6 +11,7 @@ import {
   writeCurrent,
   writeJson,
 } from './image-file.ts'
+import { programOf } from './recipe.ts'
 
 /** An image on disk, in use or not. */
 export interface StoredImage {
@@ -152,6 +153,7 @@ export class LayeredImages {
   }
 }
 
-function toImage({ runtime, digest, rootfs = '', layers = [], user, env }: ImageFile): RuntimeImage {
-  return { runtime, digest, rootfs, layers, user, env }
+function toImage(file: ImageFile): RuntimeImage {
+  const { runtime, digest, rootfs = '', layers = [], user, env } = file
+  return { runtime, digest, rootfs, layers, user, env, ...programOf(file) }
 }

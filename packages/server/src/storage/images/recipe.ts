@@ -51,6 +51,19 @@ const described = {
         .default([]),
     })
     .optional(),
+  /** A program of its sandboxes; one of a derived recipe stands in place of that of `from`. */
+  start: z
+    .strictObject({
+      /** For a shell, as the image's user in its working directory. */
+      command: z.string().min(1),
+      /** For a shell, tried until it ends with 0; null: the program counts as started at once. */
+      ready: z.string().min(1).nullable(),
+    })
+    .optional(),
+  /** Ports of that program, which are exposed to those with a token. */
+  ports: z.array(z.int().min(1).max(65_535)).min(1).optional(),
+  /** Where commands run that name no directory. Default: the home of the user. */
+  workdir: plainPath.optional(),
   /** Commands that end with 0 in a sandbox of it, which shows that it has what it promises. */
   verify: z.array(z.array(z.string()).min(1)).default([]),
 }
@@ -62,7 +75,11 @@ const DebianRecipe = z.strictObject({
     suite: z.string().regex(/^[a-z]+$/),
     components: z.array(z.string().regex(/^[a-z-]+$/)).min(1),
     packages: z.array(packageName),
+    /** Put into the tree as they are: nothing of them is run. What needs a script to run is for `npm`. */
+    unpack: z.array(Unpack).optional(),
   }),
+  /** The files of the folder `files` beside the recipe are part of the tree, owned by root. */
+  files: z.literal(true).optional(),
   user: z.strictObject({
     name: userName,
     uid: z.int().min(1).max(65533),
@@ -98,16 +115,55 @@ export function isDerived(recipe: Recipe): recipe is DerivedRecipe {
 /** Part of every digest. Raise it when the same recipe would give another tree. */
 const BUILDER = 1
 
-/** @returns the digest of what decides the Debian tree's content; names, colours and the order of keys do not. */
-export function recipeDigest(recipe: DebianRecipe, arch: string = process.arch): string {
+/**
+ * @param files the digest of the recipe's files; null: it has none
+ * @returns the digest of what decides the Debian tree's content; names, colours and the order of keys do not.
+ */
+export function recipeDigest(
+  recipe: DebianRecipe,
+  files: string | null = null,
+  arch: string = process.arch,
+): string {
   const { debian, user, env } = recipe
-  return digestOf({ builder: BUILDER, arch, debian, user, env })
+  return digestOf({
+    builder: BUILDER,
+    arch,
+    debian,
+    user,
+    env,
+    ...programOf(recipe),
+    ...(files && { files }),
+  })
 }
 
 /** @returns the digest of what a recipe puts above an image; null: nothing. */
 export function stepsDigest(recipe: Recipe, base: string, arch: string = process.arch): string | null {
   const { npm, env } = recipe
-  return npm === undefined ? null : digestOf({ builder: BUILDER, arch, base, npm, env })
+  if (npm === undefined) return null
+  return digestOf({ builder: BUILDER, arch, base, npm, env, ...programOf(recipe) })
+}
+
+/** How sandboxes of an image start. */
+export interface ImageProgram {
+  /** Absent: the home of its user. */
+  workdir?: string
+  /** What runs in its sandboxes from their start on; absent: nothing. */
+  start?: { command: string; ready: string | null }
+  /** Ports of that program, which are exposed to those with a token. */
+  ports?: number[]
+}
+
+/** Of a recipe or an image, what it says of that. */
+export function programOf({
+  start,
+  ports,
+  workdir,
+}: { [K in keyof ImageProgram]: ImageProgram[K] | undefined }): ImageProgram {
+  return {
+    ...(start !== undefined && { start }),
+    ...(ports !== undefined && { ports }),
+    ...(workdir !== undefined && { workdir }),
+  }
 }
 
 export function digestOf(value: unknown): string {

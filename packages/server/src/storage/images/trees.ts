@@ -3,6 +3,7 @@ import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ImageFile, isDigest, namesIn, type RuntimeImage, readCurrent, readJson } from './image-file.ts'
 import type { StoredImage } from './layered.ts'
+import { programOf } from './recipe.ts'
 
 /** Debian trees that were built on this host: `<folder>/<digest>/{rootfs,image.json}`, `<folder>/current`. */
 export class TreeImages {
@@ -35,7 +36,8 @@ export class TreeImages {
     const file = await this.#read(folder, digest)
     if (file === null) return null
     const { runtime, user, env } = file
-    const image = { runtime, digest, rootfs: join('images', path, 'rootfs'), layers: [], user, env }
+    const rootfs = join('images', path, 'rootfs')
+    const image = { runtime, digest, rootfs, layers: [], user, env, ...programOf(file) }
     this.#known.set(path, image)
     return image
   }

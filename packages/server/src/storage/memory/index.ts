@@ -1,6 +1,6 @@
 import type { RootPlan } from '../../core/plan.ts'
-import type { Layers, Saves, StorageUsage, WantedRoot } from '../layers.ts'
-import { lowersOf, refuseUnable, rootDirectory } from '../roots.ts'
+import type { Layers, Saves, StorageUsage, Volumes, WantedRoot } from '../layers.ts'
+import { lowersOf, refuseUnable, refuseUnableVolume, rootDirectory } from '../roots.ts'
 
 /** What is remembered of a root. */
 export interface MemoryRoot extends WantedRoot {
@@ -31,6 +31,17 @@ export class MemoryLayers implements Layers {
       this.#save(save)
       return { bytes: 0, files: 0 }
     },
+  }
+  readonly #volumes = new Set<string>()
+  readonly volumes: Volumes = {
+    create: async (volume, limitBytes, signal) => {
+      signal?.throwIfAborted()
+      refuseUnableVolume(this, volume, limitBytes)
+      if (this.#volumes.has(volume)) throw new Error(`the volume ${volume} exists already`)
+      this.#volumes.add(volume)
+    },
+    remove: async (volume) => void this.#volumes.delete(volume),
+    list: async () => new Map([...this.#volumes].map((volume) => [volume, 0])),
   }
 
   async open(): Promise<void> {}

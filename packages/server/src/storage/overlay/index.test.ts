@@ -7,6 +7,7 @@ layersSuite(
   (dataDir) => ({ layers: new OverlayLayers({ dataDir, hand: new LocalTreeHand(dataDir) }) }),
   {
     saves: 'an overlay has none',
+    volumes: 'they are directories of a pool',
     'keeps only': 'the hand of this test cannot; the launcher can',
     limits: 'the file system is shared',
     counts: 'the file system is shared',

@@ -1,0 +1,1 @@
+export { fromSandboxId, toSandboxId } from '../../core/sandbox-id.ts'

@@ -1,0 +1,182 @@
+import { SandboxError } from '@caisson/protocol/errors'
+import type { BuildStep } from '@caisson/protocol/resources'
+import type { BuildRecord, BuiltRecord, StartProgram } from '../../core/records.ts'
+import type { Context } from '../context.ts'
+import { killTree } from '../kill-tree.ts'
+import { savesOf, withNewSave } from '../saved/saves.ts'
+import { launchProgram } from '../start-program.ts'
+import type { UseCases } from '../use-cases.ts'
+import { type Base, findBase } from './base.ts'
+import { BuildLog } from './build-log.ts'
+import { doStep } from './do-step.ts'
+import { Cancelled } from './jobs.ts'
+import { chainOf, findStep, keepStep } from './step-cache.ts'
+import { describeStep, type StepState, stateAfter } from './step-state.ts'
+import { withWorkshop } from './with-workshop.ts'
+import { StepFailure, type Workshop } from './workshop.ts'
+
+type Asked = Parameters<UseCases['startBuild']>[1]
+
+/** Builds a template to its end, whichever that is, and records it. A server that dies on the way leaves it to the next. */
+export async function runBuild(
+  context: Context,
+  record: BuildRecord,
+  asked: Asked,
+  signal: AbortSignal,
+): Promise<void> {
+  const { id } = record
+  const log = new BuildLog(context, id)
+  const began = performance.now()
+  try {
+    signal.throwIfAborted()
+    if (context.stopping) return
+    const { builds } = context.store
+    await builds.update(id, { status: 'building', startedAt: Date.now() }, { ifStatus: 'waiting' })
+    context.failpoint('build:begun')
+    await build(context, record, asked, log, signal)
+    context.log.info({ build: id, ms: Math.round(performance.now() - began) }, 'template built')
+  } catch (error) {
+    await fail(context, record, log, error)
+  }
+}
+
+/** Its template may have been deleted meanwhile, and it with that. */
+async function fail(context: Context, { id }: BuildRecord, log: BuildLog, error: unknown): Promise<void> {
+  if (context.stopping) return
+  const message = reasonOf(error)
+  context.log.warn({ build: id, step: log.step, err: error }, 'a template could not be built')
+  const { step } = log
+  await log.end('error', message)
+  const change = { status: 'failed', reason: { message, step }, endedAt: Date.now() } as const
+  await context.store.builds.update(id, change).catch((failure) => {
+    if (!SandboxError.is(failure, 'build_not_found')) throw failure
+  })
+}
+
+/** What went wrong in here is for the server's own log. */
+function reasonOf(error: unknown): string {
+  if (error instanceof SandboxError && error.code === 'build_failed') {
+    const { reason, log } = error.details as { reason: string; log: string }
+    return log === '' ? reason : `${reason}\n${log}`
+  }
+  const isTold = [SandboxError, StepFailure, StartFailure, Cancelled].some((kind) => error instanceof kind)
+  return isTold ? (error as Error).message : 'The server failed at it; its log says why.'
+}
+
+class StartFailure extends Error {}
+
+async function build(
+  context: Context,
+  record: BuildRecord,
+  asked: Asked,
+  log: BuildLog,
+  signal: AbortSignal,
+): Promise<void> {
+  using holds = new DisposableStack()
+  const note = (message: string) => log.add('info', message)
+  const base = await findBase(context, asked.from, holds, note, signal)
+  const chain = chainOf(base, asked.steps)
+  const first = asked.force ? 0 : asked.steps.findIndex(({ force }) => force === true)
+  const known = await findStep(context, chain.slice(0, first < 0 ? undefined : first), holds)
+  await withWorkshop(
+    context,
+    { record, base, save: known?.save ?? base.save, log, signal },
+    async (workshop) => {
+      const work = { workshop, base, log, chain, done: known?.steps ?? 0 }
+      const state = await takeSteps(context, asked.steps, work)
+      await finish(context, { record, asked, base, state, workshop, log })
+    },
+  )
+}
+
+interface Work {
+  workshop: Workshop
+  base: Base
+  log: BuildLog
+  chain: string[]
+  /** Steps that the save that was begun with has already. */
+  done: number
+}
+
+async function takeSteps(context: Context, steps: BuildStep[], work: Work): Promise<StepState> {
+  const { workshop, base, log, chain, done } = work
+  const { env, user, workdir } = base
+  let state: StepState = { env, user: user ?? base.image?.user.name ?? null, workdir }
+  for (const [at, step] of steps.entries()) {
+    if (context.stopping) throw new SandboxError('shutting_down', {})
+    log.enter(at + 1)
+    const cached = at < done
+    log.add('info', `[${at + 1}/${steps.length}]${cached ? ' CACHED' : ''} ${describeStep(step)}`)
+    if (!cached) await doStep(workshop, step, state)
+    state = await stateAfter(workshop, step, state)
+    if (cached || step.type === 'env') continue
+    await keepStep(context, workshop, { digest: chain[at]!, what: describeStep(step) })
+    context.failpoint('build:stepped')
+  }
+  log.enter(null)
+  return state
+}
+
+interface Finished {
+  record: BuildRecord
+  asked: Asked
+  base: Base
+  state: StepState
+  workshop: Workshop
+  log: BuildLog
+}
+
+/** What the start program does on its first start is in the template; it has ended when that is saved. */
+async function finish(context: Context, finished: Finished): Promise<void> {
+  const { record, asked, base, state, workshop, log } = finished
+  const { id, templateId, tags } = record
+  const start = startOf(asked, base)
+  const ready = asked.readyCommand ?? start?.ready ?? null
+  if (start !== null || ready !== null) await tryStart(workshop, start, ready, state, log)
+  await workshop.clean()
+  log.add('info', 'Saving the template')
+  await withNewSave(context, { passing: false }, async (save) => {
+    await savesOf(context).save(workshop.live.id, save, workshop.signal)
+    context.failpoint('build:saved')
+    workshop.signal.throwIfAborted()
+    await log.end('info', 'The template is ready')
+    const now = Date.now()
+    const change = { status: 'ready', made: madeOf(base, state, save), start, endedAt: now } as const
+    const tagged = tags.map((tag) => ({ templateId, tag, buildId: id, createdAt: now }))
+    await context.store.builds.update(id, change, { ifStatus: 'building', tags: tagged })
+    await context.store.templates.update(templateId, { updatedAt: now })
+  })
+  context.failpoint('build:ready')
+}
+
+/** What was not said is as in what it began with. */
+function startOf({ startCommand, readyCommand }: Asked, base: Base): StartProgram | null {
+  if (startCommand !== undefined) return { command: startCommand, ready: readyCommand ?? null }
+  return base.start && { ...base.start, ready: readyCommand ?? base.start.ready }
+}
+
+async function tryStart(
+  workshop: Workshop,
+  start: StartProgram | null,
+  ready: string | null,
+  { env, user, workdir }: StepState,
+  log: BuildLog,
+): Promise<void> {
+  const { context, live, signal } = workshop
+  if (start !== null) log.add('info', `START ${start.command}`)
+  if (ready !== null) log.add('info', `READY ${ready}`)
+  const as = { env, ...(user !== null && { user }), ...(workdir !== null && { cwd: workdir }) }
+  try {
+    const running = await launchProgram(context, live, { command: start?.command ?? null, ready }, as, signal)
+    if (running !== null && running.record.ending === null) await killTree(context, live, running, 'stopped')
+  } catch (error) {
+    signal.throwIfAborted()
+    if (error instanceof SandboxError) throw error
+    throw new StartFailure(`The template was built, but ${(error as Error).message}.`, { cause: error })
+  }
+}
+
+function madeOf(base: Base, { env, user, workdir }: StepState, save: string): BuiltRecord {
+  const { runtime, imageDigest, layers, dependencies, packages } = base
+  return { runtime, imageDigest, layers, save, env, user, workdir, dependencies, packages }
+}

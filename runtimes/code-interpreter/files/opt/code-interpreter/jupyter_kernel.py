@@ -1,0 +1,102 @@
+"""Python: a process of ipykernel, spoken to by the messages of Jupyter."""
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+
+from lines import display_line, error_line
+from process import Died, Process
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# A kernel that does not answer for so long after its start never will.
+START_SECONDS = 60
+
+
+class JupyterKernel:
+    """One at a time may use `execute`."""
+
+    def __init__(self, cwd, env):
+        self._cwd = cwd
+        self._env = env
+        self._directory = None
+        self._client = None
+        self.process = None
+
+    async def start(self):
+        # Here and not above: it takes longer to load than the kernel takes to begin.
+        from jupyter_client.asynchronous import AsyncKernelClient
+        from jupyter_client.connect import write_connection_file
+
+        self._directory = tempfile.mkdtemp(prefix="kernel-")
+        file = os.path.join(self._directory, "connection.json")
+        write_connection_file(file, transport="ipc", ip=os.path.join(self._directory, "socket"))
+        argv = [sys.executable, os.path.join(HERE, "kernels", "python.py"), "-f", file]
+        # Its own words on starting and ending are nobody's output.
+        quiet = {"stdout": asyncio.subprocess.DEVNULL, "stderr": asyncio.subprocess.DEVNULL}
+        self.process = Process(argv, self._cwd, self._env, **quiet)
+        await self.process.start()
+        self._client = AsyncKernelClient(connection_file=file)
+        self._client.load_connection_file()
+        self._client.start_channels(stdin=False, hb=False)
+        await self._until_ready()
+
+    async def _until_ready(self):
+        ready = asyncio.ensure_future(self._client.wait_for_ready(timeout=START_SECONDS))
+        await self._or_gone(ready)
+
+    async def execute(self, code, env):
+        """Yields what the run tells, to its end. Raises Died."""
+        client = self._client
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+        message = client.session.msg("execute_request", {**content, "stop_on_error": False, "caisson_env": env})
+        client.shell_channel.send(message)
+        wanted = message["header"]["msg_id"]
+        while True:
+            heard = await self._or_gone(asyncio.ensure_future(client.get_iopub_msg()))
+            if heard["parent_header"].get("msg_id") != wanted:
+                continue
+            kind, content = heard["msg_type"], heard["content"]
+            if kind == "status" and content["execution_state"] == "idle":
+                break
+            line = to_line(kind, content)
+            if line is not None:
+                yield line
+        # The reply says nothing more, but would be in the way of the next.
+        await self._or_gone(asyncio.ensure_future(client.get_shell_msg()))
+
+    def interrupt(self):
+        self.process.interrupt()
+
+    async def stop(self):
+        if self._client is not None:
+            self._client.stop_channels()
+        if self.process is not None:
+            await self.process.stop()
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    async def _or_gone(self, task):
+        """The result of a task, unless the process ends first."""
+        gone = asyncio.ensure_future(self.process.gone.wait())
+        try:
+            await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise Died(self.process.ending)
+        finally:
+            task.cancel()
+            gone.cancel()
+
+
+def to_line(kind, content):
+    if kind == "stream":
+        return {"type": content["name"], "text": content["text"]}
+    if kind == "execute_input":
+        return {"type": "number_of_executions", "execution_count": content["execution_count"]}
+    if kind in ("execute_result", "display_data", "update_display_data"):
+        return display_line(content["data"], kind == "execute_result")
+    if kind == "error":
+        return error_line(content["ename"], content["evalue"], "\n".join(content["traceback"]))
+    return None

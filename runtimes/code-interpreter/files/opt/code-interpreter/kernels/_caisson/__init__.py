@@ -1,0 +1,1 @@
+"""What IPython shows, as data for clients that draw it themselves."""

@@ -1,0 +1,142 @@
+'use strict'
+// Runs in Node: code is evaluated as the console of a debugger does it, where `await` stands at the top and `const` may be
+// said again. What it prints goes to stdout and stderr; what is told here comes and goes by a socket.
+
+const { Session } = require('node:inspector')
+const { createRequire, stripTypeScriptTypes } = require('node:module')
+const { Socket } = require('node:net')
+const { inspect } = require('node:util')
+const { Worker } = require('node:worker_threads')
+const { importer, transform } = require('./modules.cjs')
+
+const [socketFd, switchFd, language] = process.argv.slice(2)
+const GROUP = 'run'
+const DISPLAY = Symbol.for('Jupyter.display')
+
+process.argv.length = 1
+process.execArgv.length = 0
+process.on('SIGINT', () => {})
+process.on('uncaughtException', (error) => console.error(error))
+hide('require', createRequire(`${process.cwd()}/`))
+hide('__import', importer(process.cwd()))
+new Worker(`${__dirname}/switch.cjs`, { workerData: Number(switchFd), stdout: false }).unref()
+
+const session = new Session()
+session.connect()
+const socket = new Socket({ fd: Number(socketFd) })
+/** The run that is not over. */
+let current = null
+
+let received = ''
+socket.setEncoding('utf8')
+socket.on('data', (text) => {
+  received += text
+  for (let end = received.indexOf('\n'); end >= 0; end = received.indexOf('\n')) {
+    const message = JSON.parse(received.slice(0, end))
+    received = received.slice(end + 1)
+    if ('run' in message) begin(message)
+    else interrupt(message)
+  }
+})
+socket.on('close', () => process.exit())
+
+function tell(message) {
+  socket.write(`${JSON.stringify(message)}\n`)
+}
+
+function begin({ run, code, env }) {
+  const before = Object.keys(env).map((name) => [name, process.env[name]])
+  Object.assign(process.env, env)
+  current = { run, before }
+  // Not from within the event of the socket: an interrupted loop would take that along.
+  setImmediate(() => evaluate(run, code))
+}
+
+function interrupt({ interrupt: run }) {
+  tell({ answered: run })
+  end(run, [errorLine('Interrupted', 'The run was interrupted.', 'The run was interrupted.')])
+}
+
+/** Tells how a run ended, unless that was told. */
+function end(run, lines) {
+  if (current?.run !== run) return
+  for (const [name, value] of current.before)
+    if (value === undefined) delete process.env[name]
+    else process.env[name] = value
+  current = null
+  tell({ ended: run, lines })
+}
+
+function evaluate(run, code) {
+  let expression
+  try {
+    expression = transform(language === 'typescript' ? stripTypeScriptTypes(code, { mode: 'transform' }) : code)
+  } catch (error) {
+    end(run, [thrown(error)])
+    return
+  }
+  expression += `\n//# sourceURL=cell-${run}.js`
+  const asked = { expression, replMode: true, awaitPromise: true, objectGroup: GROUP }
+  session.post('Runtime.evaluate', asked, (refused, answer) => {
+    if (refused) end(run, [errorLine('Interrupted', 'The run was interrupted.', 'The run was interrupted.')])
+    else finish(run, answer)
+  })
+}
+
+async function finish(run, { result, exceptionDetails }) {
+  const value = valueOf(exceptionDetails?.exception ?? result)
+  session.post('Runtime.releaseObjectGroup', { objectGroup: GROUP })
+  try {
+    if (exceptionDetails) end(run, [thrown(value)])
+    else end(run, value === undefined ? [] : [await shown(value)])
+  } catch (error) {
+    end(run, [thrown(error)])
+  }
+}
+
+/** What the debugger speaks of. */
+function valueOf(remote) {
+  let found
+  hide('__hand', (value) => {
+    found = value
+  })
+  const { objectId, unserializableValue, value } = remote
+  const argument = objectId ? { objectId } : unserializableValue ? { unserializableValue } : { value }
+  const hand = session.post.bind(session, 'Runtime.callFunctionOn')
+  session.post('Runtime.evaluate', { expression: 'globalThis', objectGroup: GROUP }, (_, { result }) => {
+    hand({ objectId: result.objectId, functionDeclaration: TAKE, arguments: [argument] })
+  })
+  delete globalThis.__hand
+  return found
+}
+
+const TAKE = 'function (value) { this.__hand(value) }'
+
+async function shown(value) {
+  const display = value !== null && typeof value === 'object' ? value[DISPLAY] : undefined
+  const data = typeof display === 'function' ? await display.call(value) : { 'text/plain': inspect(value) }
+  return { display: data }
+}
+
+function thrown(error) {
+  if (!(error instanceof Error) && typeof error?.stack !== 'string') {
+    const text = `Uncaught ${inspect(error)}`
+    return errorLine('Error', inspect(error), text)
+  }
+  return errorLine(String(error.name), String(error.message), stackOf(error))
+}
+
+/** Without the lines that are of this program. */
+function stackOf(error) {
+  const lines = String(error.stack).split('\n')
+  const own = (line) => /^\s+at /.test(line) && (line.includes(__dirname) || /\(?node:internal/.test(line))
+  return lines.filter((line) => !own(line)).join('\n')
+}
+
+function errorLine(name, value, traceback) {
+  return { type: 'error', name, value, traceback }
+}
+
+function hide(name, value) {
+  Object.defineProperty(globalThis, name, { value, writable: true, configurable: true, enumerable: false })
+}

@@ -1,0 +1,76 @@
+"""Runs as the kernel of Python: ipykernel with variables of one run, and with charts and tables as data."""
+
+import importlib
+import os
+import sys
+
+# Not the directory of this program, but the one that it is started in, as with any interpreter.
+HERE = sys.path[0]
+sys.path[0] = ""
+
+from ipykernel.ipkernel import IPythonKernel  # noqa: E402
+from ipykernel.kernelapp import IPKernelApp  # noqa: E402
+from IPython.core.formatters import BaseFormatter  # noqa: E402
+from traitlets import ObjectName, Unicode  # noqa: E402
+
+
+class Kernel(IPythonKernel):
+    async def do_execute(self, code, silent, *args, **kwargs):
+        env = self.get_parent("shell")["content"].get("caisson_env") or {}
+        before = {name: os.environ.get(name) for name in env}
+        os.environ.update(env)
+        try:
+            return await super().do_execute(code, silent, *args, **kwargs)
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
+
+
+def described(name):
+    """By a module of `_caisson`, which is loaded when there is something to describe."""
+
+    def call(value):
+        sys.path.append(HERE)
+        try:
+            module = importlib.import_module(f"_caisson.{name}")
+        finally:
+            sys.path.remove(HERE)
+        try:
+            return module.describe(value)
+        except Exception:
+            # It is shown in its other representations.
+            return None
+
+    return call
+
+
+class ChartFormatter(BaseFormatter):
+    format_type = Unicode("e2b/chart")
+    print_method = ObjectName("_repr_e2b_chart_")
+    _return_type = dict
+
+
+class DataFormatter(BaseFormatter):
+    format_type = Unicode("e2b/data")
+    print_method = ObjectName("_repr_e2b_data_")
+    _return_type = dict
+
+
+def main():
+    app = IPKernelApp.instance(kernel_class=Kernel, log_level="CRITICAL")
+    app.initialize()
+    shell = app.shell
+    shell.colors = "NoColor"
+    formatters = shell.display_formatter.formatters
+    charts, data = ChartFormatter(parent=shell.display_formatter), DataFormatter(parent=shell.display_formatter)
+    charts.for_type_by_name("matplotlib.figure", "Figure", described("charts"))
+    data.for_type_by_name("pandas.core.frame", "DataFrame", described("tables"))
+    data.for_type_by_name("pandas.core.series", "Series", described("tables"))
+    formatters["e2b/chart"], formatters["e2b/data"] = charts, data
+    app.start()
+
+
+main()
