@@ -22,6 +22,7 @@ set_up() {
   if [ "$need" != packages ]; then build_native; fi
   if [ "$need" = all ] || [ "$need" = setup ]; then
     build_runtime
+    build_runtimes_for_tests
     fetch_criu
   fi
   if [ "$need" = setup ]; then
@@ -128,6 +129,15 @@ build_runtime() {
   fi
   [ -e "$images/base/current" ] || say 'building the base runtime (Debian, about half a minute and 450 MB)'
   "$node" "$root/scripts/setup-runtime.ts" --images-dir "$images" base:latest || exit 69
+}
+
+# What only the tests make sandboxes of; anybody else's first sandbox of them builds them.
+build_runtimes_for_tests() {
+  [ "${npm_lifecycle_event:-}" = pretest ] && [ "$(id -u)" = 0 ] || return 0
+  [ -e "$images/code-interpreter/current" ] ||
+    say 'building the runtimes of the E2B tests (Debian, some minutes and 2 GB)'
+  "$node" "$root/scripts/setup-runtime.ts" --images-dir "$images" e2b-base:latest code-interpreter:v1 ||
+    say 'they could not be built, and the tests that need them will fail'
 }
 
 # Without it the memory of paused sandboxes stays in RAM, and "doctor" says so: no reason to stop.

@@ -238,7 +238,7 @@ export function errorReference(): string {
 }
 
 /** Details that hold several. */
-const LISTS = new Set(['has', 'available', 'matches', 'files'])
+const LISTS = new Set(['has', 'available', 'matches', 'files', 'sandboxes'])
 
 /** Stands for the details of any error: each field shows its own name. */
 const PLACEHOLDERS = new Proxy(

@@ -44,6 +44,10 @@ function requestOf(name: keyof typeof operations): { method: string; path: strin
     runtime: 'base:latest',
     port: '3000',
     token: TOKEN,
+    volume: 'vol_1',
+    template: 'tpl_1',
+    build: 'bld_1',
+    hash: '0'.repeat(64),
   }
   const [method, path] = operations[name].http.split(' ') as [string, string]
   const query = new URLSearchParams(example.query).toString()

@@ -529,7 +529,7 @@ export class FakeUseCases implements UseCases {
   deleteVolume = async () => {}
   listVolumeFiles = async () => [VOLUME_FILE]
   statVolumeFile = async () => VOLUME_FILE
-  readVolumeFile = async (_: string, { path }: { path: string }) => this.readFile(_, { path })
+  readVolumeFile = async (_: string, { path }: { path: string }) => this.readFile(_, { path: path.slice(1) })
   writeVolumeFile = async (_: string, { path }: { path: string }, data: AsyncIterable<Uint8Array>) => {
     await this.writeFile(_, { path }, data)
     return VOLUME_FILE
@@ -592,6 +592,7 @@ export class FakeUseCases implements UseCases {
     pool: null,
     sandboxes: [],
     saved: { count: 0, bytes: 0 },
+    volumes: { count: 0, bytes: 0 },
     images: [],
   })
   collectGarbage = async ({ dryRun }: { dryRun: boolean }) => ({ dryRun, freedBytes: 0, removed: [] })

@@ -96,7 +96,7 @@ describe('ports of a sandbox', () => {
     )
 
     expect((await server.cli(['port', 'rm', id, '3000'])).stdout).toBe('removed 3000\n')
-    expect(await json(server, 'port', 'list', id)).toEqual({ ports: [] })
+    expect(await json(server, 'port', 'list', id)).toEqual({ ports: [], allPorts: null })
     expect((await server.cli(['port', 'list', id])).stderr).toContain('no ports are exposed')
     expect(await server.cli(['port', 'rm', id, '3000'])).toMatchObject({
       code: 1,

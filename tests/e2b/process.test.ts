@@ -1,7 +1,7 @@
 import type { CommandHandle, Sandbox } from 'e2b'
 import { describe, expect } from 'vitest'
 import { CLIENTS } from './clients.ts'
-import { type E2b, cannotNetwork, test } from './fixture.ts'
+import { cannotNetwork, type E2b, test } from './fixture.ts'
 
 type Client = typeof Sandbox
 
@@ -12,7 +12,9 @@ async function open(Client: Client, { options }: E2b): Promise<AsyncDisposable &
 }
 
 /** The name of what a promise fails with, and its message. */
-async function failure(promise: Promise<unknown>): Promise<{ name: string; message: string; exitCode?: number }> {
+async function failure(
+  promise: Promise<unknown>,
+): Promise<{ name: string; message: string; exitCode?: number }> {
   const error = await promise.then(
     (value) => Promise.reject(new Error(`nothing failed: ${JSON.stringify(value)}`)),
     (reason) => reason,
@@ -49,7 +51,9 @@ describe.skipIf(cannotNetwork).each(Object.entries(CLIENTS))('commands of %s', (
       message: 'signal: killed',
       exitCode: -1,
     })
-    expect(await failure(commands.run('kill -SEGV $$'))).toMatchObject({ message: 'signal: segmentation fault' })
+    expect(await failure(commands.run('kill -SEGV $$'))).toMatchObject({
+      message: 'signal: segmentation fault',
+    })
     expect((await commands.run("printf 'é€😀'")).stdout).toBe('é€😀')
     expect((await commands.run('echo to-nobody </dev/stdin; cat')).stdout).toBe('to-nobody\n')
   })
@@ -58,9 +62,12 @@ describe.skipIf(cannotNetwork).each(Object.entries(CLIENTS))('commands of %s', (
     await using opened = await open(Client, e2b)
     const { commands, sandboxId } = opened.sandbox
     const prefix = name === 'Moru' ? 'MORU' : 'E2B'
-    const said = await commands.run(`echo $${prefix}_SANDBOX $${prefix}_SANDBOX_ID $${prefix}_TEMPLATE_ID $USER $HOME $LOGNAME $OWN; pwd; id -un`, {
-      envs: { OWN: 'mine' },
-    })
+    const said = await commands.run(
+      `echo $${prefix}_SANDBOX $${prefix}_SANDBOX_ID $${prefix}_TEMPLATE_ID $USER $HOME $LOGNAME $OWN; pwd; id -un`,
+      {
+        envs: { OWN: 'mine' },
+      },
+    )
     expect(said.stdout).toBe(`true ${sandboxId} base user /home/user user mine\n/home/user\nuser\n`)
     expect((await commands.run('pwd', { cwd: '/usr/share' })).stdout).toBe('/usr/share\n')
     expect((await commands.run('id -un; pwd', { user: 'root' })).stdout).toBe('root\n/root\n')
@@ -97,7 +104,10 @@ describe.skipIf(cannotNetwork).each(Object.entries(CLIENTS))('commands of %s', (
       onStdout: (text) => void seen.push(`out ${text}`),
       onStderr: (text) => void seen.push(`err ${text}`),
     })) as CommandHandle
-    await until(() => seen.length, (length) => length === 2)
+    await until(
+      () => seen.length,
+      (length) => length === 2,
+    )
     expect(seen.toSorted()).toEqual(['err two\n', 'out one\n'])
     const [running, ...others] = await commands.list()
     expect(others).toEqual([])
@@ -115,7 +125,7 @@ describe.skipIf(cannotNetwork).each(Object.entries(CLIENTS))('commands of %s', (
     await using opened = await open(Client, e2b)
     const { commands } = opened.sandbox
     let seen = ''
-    const handle = (await commands.run('head -n 2; cat', {
+    const handle = (await commands.run('cat', {
       background: true,
       stdin: true,
       onStdout: (text) => {
@@ -124,11 +134,18 @@ describe.skipIf(cannotNetwork).each(Object.entries(CLIENTS))('commands of %s', (
     })) as CommandHandle
     await commands.sendStdin(handle.pid, 'first\n')
     await commands.sendStdin(handle.pid, 'second\nthird é\n')
-    await until(() => seen, (text) => text === 'first\nsecond\nthird é\n')
+    await until(
+      () => seen,
+      (text) => text === 'first\nsecond\nthird é\n',
+    )
     if (name === 'e2b 2.51') {
       await commands.closeStdin(handle.pid)
       expect(await handle.wait()).toMatchObject({ exitCode: 0, stdout: seen })
     } else expect(await handle.kill()).toBe(true)
+    const deaf = (await commands.run('sleep 300', { background: true })) as CommandHandle
+    await expect(commands.sendStdin(deaf.pid, 'x')).rejects.toThrow(/not open/)
+    expect(await deaf.kill()).toBe(true)
+    await failure(deaf.wait())
     expect(await failure(commands.sendStdin(handle.pid, 'late'))).toMatchObject({ name: 'NotFoundError' })
     expect(await failure(commands.sendStdin(99_999, 'nobody'))).toMatchObject({ name: 'NotFoundError' })
   })
@@ -136,7 +153,10 @@ describe.skipIf(cannotNetwork).each(Object.entries(CLIENTS))('commands of %s', (
   test('several connections to one command, and its end afterwards', async ({ e2b }) => {
     await using opened = await open(Client, e2b)
     const { commands } = opened.sandbox
-    const first = (await commands.run('read line; echo "got $line"; exit 4', { background: true, stdin: true })) as CommandHandle
+    const first = (await commands.run('read line; echo "got $line"; exit 4', {
+      background: true,
+      stdin: true,
+    })) as CommandHandle
     const others = await Promise.all([commands.connect(first.pid), commands.connect(first.pid)])
     await first.disconnect()
     expect((await commands.list()).map(({ pid }) => pid)).toEqual([first.pid])
@@ -154,8 +174,13 @@ describe.skipIf(cannotNetwork).each(Object.entries(CLIENTS))('commands of %s', (
   test('a command that outlasts its time is ended', async ({ e2b }) => {
     await using opened = await open(Client, e2b)
     const { commands } = opened.sandbox
-    expect(await failure(commands.run('sleep 300', { timeoutMs: 700 }))).toMatchObject({ name: 'TimeoutError' })
-    await until(() => commands.list(), (list) => list.length === 0)
+    expect(await failure(commands.run('sleep 300', { timeoutMs: 700 }))).toMatchObject({
+      name: 'TimeoutError',
+    })
+    await until(
+      () => commands.list(),
+      (list) => list.length === 0,
+    )
     const untimed = (await commands.run('sleep 300', { timeoutMs: 0, background: true })) as CommandHandle
     expect(await untimed.kill()).toBe(true)
     await failure(untimed.wait())
@@ -174,12 +199,17 @@ describe.skipIf(cannotNetwork).each(Object.entries(CLIENTS))('commands of %s', (
     const { sandbox } = opened
     expect(await sandbox.isRunning()).toBe(true)
     const waiting = failure(sandbox.commands.run('echo begun; sleep 300', { timeoutMs: 0 }))
-    await until(() => sandbox.commands.list(), (list) => list.length === 1)
+    await until(
+      () => sandbox.commands.list(),
+      (list) => list.length === 1,
+    )
     expect(await Client.kill(sandbox.sandboxId, e2b.options)).toBe(true)
     // Moru's client does not ask whether the sandbox is still there.
     expect((await waiting).name).toBe(name === 'Moru' ? 'SandboxError' : 'TimeoutError')
     expect(await sandbox.isRunning()).toBe(false)
-    expect((await failure(sandbox.commands.run('true'))).name).toBe(name === 'Moru' ? 'NotFoundError' : 'SandboxNotFoundError')
+    expect((await failure(sandbox.commands.run('true'))).name).toBe(
+      name === 'Moru' ? 'NotFoundError' : 'SandboxNotFoundError',
+    )
     expect((await failure(sandbox.commands.list())).name).toBe('TimeoutError')
   })
 })

@@ -7,6 +7,8 @@ import { cannotNetwork, type E2b, test } from './fixture.ts'
 /** Seconds from now to a date. */
 const left = (date: Date) => Math.round((date.getTime() - Date.now()) / 1000)
 const GONE = `i${'a'.repeat(20)}`
+// biome-ignore lint/suspicious/noTemplateCurlyInString: the server puts the port in.
+const MASK = 'localhost:${PORT}'
 
 /** A request as no client sends it. */
 async function send(e2b: E2b, method: string, path: string, body?: unknown) {
@@ -58,7 +60,7 @@ describe.skipIf(cannotNetwork)('sandboxes of E2B’s client', { timeout: 60_000 
         allowOut: ['1.1.1.1', '*.example.com'],
         denyOut: ({ allTraffic }) => [allTraffic],
         allowPublicTraffic: false,
-        maskRequestHost: 'localhost:${PORT}',
+        maskRequestHost: MASK,
       },
       lifecycle: { onTimeout: 'pause', autoResume: true },
     })
@@ -70,7 +72,7 @@ describe.skipIf(cannotNetwork)('sandboxes of E2B’s client', { timeout: 60_000 
       allowOut: ['*.example.com', '1.1.1.1'],
       denyOut: ['0.0.0.0/0'],
       allowPublicTraffic: false,
-      maskRequestHost: 'localhost:${PORT}',
+      maskRequestHost: MASK,
     })
     const { stdout } = await sandbox.commands.run('echo $GREETING')
     expect(stdout).toBe('hello\n')
@@ -207,12 +209,16 @@ describe.skipIf(cannotNetwork)('sandboxes of E2B’s client', { timeout: 60_000 
   test('a fork has the processes or at least the files, and a life of its own', async ({ e2b }) => {
     const sandbox = await Sandbox.create({ ...e2b.options, metadata: { kept: 'yes' } })
     await sandbox.files.write('note', 'before')
+    const { pid } = await sandbox.commands.run('exec sleep 1000', { background: true })
+    const { memoryPause } = await e2b.server.client().call('getServer', {})
     const forks = await Sandbox.fork(sandbox.sandboxId, { ...e2b.options, count: 2, timeoutMs: 120_000 })
     expect(forks).toHaveLength(2)
     for (const fork of forks) {
       if (fork instanceof Error) throw fork
       expect(fork.sandboxId).not.toBe(sandbox.sandboxId)
       expect(await fork.files.read('note')).toBe('before')
+      const { stdout } = await fork.commands.run('pgrep -x sleep || true')
+      expect(stdout.trim()).toBe(memoryPause === 'disk' ? String(pid) : '')
       await fork.files.write('note', fork.sandboxId)
       const { endAt, metadata } = await fork.getInfo()
       expect(left(endAt)).toBeLessThanOrEqual(120)
@@ -220,8 +226,30 @@ describe.skipIf(cannotNetwork)('sandboxes of E2B’s client', { timeout: 60_000 
       await fork.kill()
     }
     expect(await sandbox.files.read('note')).toBe('before')
+    await sandbox.pause()
+    await expect(sandbox.fork()).rejects.toThrow('409')
     await sandbox.kill()
     await expect(Sandbox.fork(sandbox.sandboxId, e2b.options)).rejects.toThrow(SandboxNotFoundError)
+  })
+
+  test('what is asked at the same time is done once', async ({ e2b }) => {
+    const sandbox = await Sandbox.create(e2b.options)
+    await sandbox.pause()
+    const connected = await Promise.all(
+      Array.from({ length: 5 }, () => Sandbox.connect(sandbox.sandboxId, e2b.options)),
+    )
+    for (const each of connected) expect((await each.commands.run('echo here')).stdout).toBe('here\n')
+    const killed = await Promise.all(Array.from({ length: 5 }, () => sandbox.kill()))
+    expect(killed).toContain(true)
+    expect(await sandbox.kill()).toBe(false)
+  })
+
+  test('a client that leaves before the answer leaves no sandbox', async ({ e2b }) => {
+    const metadata = { left: 'yes' }
+    const signal = AbortSignal.timeout(5)
+    await expect(Sandbox.create({ ...e2b.options, metadata, signal })).rejects.toThrow()
+    const list = () => Sandbox.list({ ...e2b.options, query: { metadata } }).nextItems()
+    await expect.poll(list, { timeout: 20_000 }).toEqual([])
   })
 
   test('metrics', async ({ e2b }) => {
@@ -279,6 +307,8 @@ describe.skipIf(cannotNetwork)('sandboxes of other clients', { timeout: 60_000 }
     expect(left((await again.getInfo()).endAt)).toBeLessThanOrEqual(30)
     await again.setTimeout(90_000)
     expect(left((await again.getInfo()).endAt)).toBeGreaterThan(60)
+    expect(await Sandbox245.betaPause(again.sandboxId, e2b.options)).toBe(true)
+    expect(await Sandbox245.getFullInfo(again.sandboxId, e2b.options)).toMatchObject({ state: 'paused' })
     expect(await again.kill()).toBe(true)
     expect(await again.kill()).toBe(false)
   })
@@ -294,6 +324,10 @@ describe.skipIf(cannotNetwork)('sandboxes of other clients', { timeout: 60_000 }
     })
     expect(left(info.endAt)).toBeGreaterThan(270)
     expect((await sandbox.commands.run('echo $GREETING')).stdout).toBe('hello\n')
+    expect(await Moru.getFullInfo(sandbox.sandboxId, e2b.options)).toMatchObject({
+      ...{ name: 'base', envdVersion: '0.6.13', sandboxDomain: e2b.options.domain },
+      envdAccessToken: undefined,
+    })
     expect(await Moru.betaPause(sandbox.sandboxId, e2b.options)).toBe(true)
     expect(await Moru.betaPause(sandbox.sandboxId, e2b.options)).toBe(false)
     const again = await Moru.connect(sandbox.sandboxId, e2b.options)
@@ -303,6 +337,15 @@ describe.skipIf(cannotNetwork)('sandboxes of other clients', { timeout: 60_000 }
     expect((await Moru.getMetrics(sandbox.sandboxId, e2b.options)).length).toBeGreaterThan(0)
     expect(await Moru.kill(sandbox.sandboxId, e2b.options)).toBe(true)
     expect(await Moru.kill(sandbox.sandboxId, e2b.options)).toBe(false)
+  })
+
+  test('Moru’s that pauses at its end', async ({ e2b }) => {
+    const sandbox = await Moru.betaCreate({ ...e2b.options, autoPause: true, timeoutMs: 1000 })
+    const state = async () => (await Moru.getInfo(sandbox.sandboxId, e2b.options)).state
+    await expect.poll(state, { timeout: 20_000 }).toBe('paused')
+    const again = await Moru.connect(sandbox.sandboxId, e2b.options)
+    expect((await again.commands.run('echo again')).stdout).toBe('again\n')
+    await Moru.kill(sandbox.sandboxId, e2b.options)
   })
 
   test('a volume of Moru’s is mounted, and E2B’s by name', async ({ e2b }) => {

@@ -163,6 +163,38 @@ describe.skipIf(cannotNetwork)('templates', { timeout: 240_000 }, () => {
     expect((await get(e2b, `/templates/base/builds/${info.buildId}/status`)).status).toBe(404)
   })
 
+  test('other bases, and a condition without a program', async ({ e2b }) => {
+    const { options } = e2b
+    const waits = Template().fromBaseImage().runCmd('touch /tmp/there').setReadyCmd(waitForFile('/tmp/there'))
+    await Template.build(waits, 'waits', options)
+    expect(await read(e2b, 'waits', '/tmp/there')).toBe('')
+    const sandbox = await Sandbox.create('waits', options)
+    await sandbox.files.write('note', 'saved')
+    const { snapshotId } = await sandbox.createSnapshot()
+    await sandbox.kill()
+    const onSnapshot = Template().fromTemplate(snapshotId).runCmd('cat note > copy')
+    await Template.build(onSnapshot, 'on-snapshot', options)
+    expect(await read(e2b, 'on-snapshot', 'copy')).toBe('saved')
+    const dockerfile = 'FROM e2bdev/base\nENV A=b\nWORKDIR /opt\nRUN echo $A > /tmp/seen\n'
+    await Template.build(Template().fromDockerfile(dockerfile), 'from-dockerfile', options)
+    expect(await read(e2b, 'from-dockerfile', '/tmp/seen')).toBe('b')
+    const ours = Template().fromImage('base:latest').runCmd('echo "$(id -un) $(pwd)" > seen')
+    await Template.build(ours, 'on-ours', options)
+    await within(e2b, 'on-ours', async (sandbox) => {
+      expect((await sandbox.files.read('/home/user/seen')).trim()).toBe('user /home/user')
+      expect((await sandbox.commands.run('id -un; pwd')).stdout).toBe('user\n/home/user\n')
+    })
+    const nowhere = await Template.buildInBackground(
+      Template().fromImage('nowhere.test/none:1'),
+      'nowhere',
+      options,
+    )
+    await expect
+      .poll(async () => (await Template.getBuildStatus(nowhere, options)).status, { timeout: 120_000 })
+      .toBe('error')
+    expect((await Template.getBuildStatus(nowhere, options)).reason?.step).toBe('base')
+  })
+
   test('a step that fails is told with its place', async ({ e2b }) => {
     const template = Template().fromBaseImage().runCmd('echo fine').runCmd('echo trouble >&2; exit 3')
     const info = await Template.buildInBackground(template, 'failing', e2b.options)

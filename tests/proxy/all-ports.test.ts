@@ -80,3 +80,15 @@ test('every port is listed to whoever asks', async () => {
   const { info } = world.sandbox
   expect([info.allPorts, info.portHost]).toEqual(['public', `localhost:${'$'}{PORT}`])
 })
+
+test('a server that was killed goes on with all of it', async () => {
+  const { token } = await world.sandbox.ports.link(PORTS.private)
+  await world.server.kill9()
+  await world.server.up()
+  await world.find()
+  const open = await world.ask('/', { to: PORTS.public })
+  expect(Object.fromEntries(open.json.headers).host).toBe(`localhost:${PORTS.public}`)
+  const headers = { 'caisson-port-token': token }
+  expect((await world.ask('/', { to: PORTS.private, headers })).status).toBe(200)
+  expect((await world.ask('/', { to: PORTS.private })).status).toBe(401)
+})

@@ -182,6 +182,7 @@ test('no request, however malformed, does the server harm', async () => {
     `POST /a?b HTTP/1.1\r\nHost: ${host}\r\nTransfer-Encoding: chunked\r\nCookie: a=1\r\n\r\n5\r\nhello\r\n0\r\nX-T: 1\r\n\r\n`,
     `GET /ws HTTP/1.1\r\nHost: ${host}\r\n${upgrade}Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n\x81\x81\0\0\0\0a`,
     `GET /p/${world.sandbox.id}/3000/?caisson_token=%zz HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: 1\r\n\r\n`,
+    `GET /?a HTTP/1.1\r\nHost: x\r\nE2b-Sandbox-Id: ${world.sandbox.id.replace('sbx_', 'i')}\r\nE2b-Sandbox-Port: 3000\r\nX-Access-Token: x\r\n\r\n`,
     `HEAD / HTTP/1.1\r\nHost: x\r\nCaisson-Sandbox-Id: ${world.sandbox.id}\r\nCaisson-Sandbox-Port: 3000\r\n\r\n`,
   ]
   const random = seeded(7)

@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto'
 import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { Sandbox } from 'caisson'
 import { cannotNetwork, PRIVATE, World } from '../network/world.ts'
 import type { ServerOptions, TestServer } from '../test-server.ts'
 
@@ -109,6 +109,15 @@ export class Registry implements AsyncDisposable {
 }
 
 /** How many builder sandboxes there are that have not ended. */
-export async function builders(server: TestServer): Promise<number> {
-  return (await Sandbox.list({ metadata: { caisson: 'build' } }, { client: server.client() })).total
+export async function builders({ dataDir }: TestServer): Promise<number> {
+  // No list of the server's shows them.
+  const database = new DatabaseSync(join(dataDir, 'caisson.db'), { readOnly: true })
+  try {
+    const [row] = database
+      .prepare("select count(*) as count from sandboxes where internal = 'build' and endedAt is null")
+      .all()
+    return Number(row?.count)
+  } finally {
+    database.close()
+  }
 }

@@ -141,6 +141,30 @@ describe.skipIf(cannotSave !== null)('volumes', () => {
     expect(await text(box, 'ls -d /etc /data/root')).toBe('/data/root\n/etc')
   })
 
+  test('that are deleted while they are read break the reading off', async () => {
+    await client.volumes.create({ name: 'read' })
+    const files = client.volumes.files('read')
+    await files.write('/large', new Uint8Array(64 * MIB).fill(5))
+    const reading = files.stream('/large')
+    await reading.next()
+    await client.volumes.delete('read')
+    const rest = async () => {
+      for await (const _ of reading);
+    }
+    await expect(rest()).rejects.toThrow()
+  })
+
+  test('are kept by nobody when the server stops', async () => {
+    await client.volumes.create({ name: 'stopped' })
+    await client.volumes.files('stopped').write('/f', 'x')
+    const known = (await client.call('listSandboxes')).sandboxes.map(({ id }) => id)
+    expect(leftovers(server, known)).not.toEqual([])
+    await server.stop()
+    expect(leftovers(server, known)).toEqual([])
+    await server.up()
+    expect(await client.volumes.files('stopped').readText('/f')).toBe('x')
+  })
+
   test('leave nothing behind', async () => {
     for (const { name } of await client.volumes.list()) await client.volumes.delete(name)
     await untilNone('nothing is left behind', async () => [

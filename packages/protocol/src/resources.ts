@@ -371,6 +371,10 @@ export const Execution = z
     cwd: z.string().nullable(),
     user: z.string().nullable(),
     tty: z.boolean(),
+    stdin: z
+      .boolean()
+      .optional()
+      .meta({ description: 'Whether its stdin takes bytes: it was opened, and nobody has closed it.' }),
     terminal: z
       .object({ cols: z.int(), rows: z.int() })
       .nullable()
@@ -562,7 +566,9 @@ export const FileInfo = z
     attributesSkipped: z
       .int()
       .optional()
-      .meta({ description: 'Attributes that could not be told, because they are too large or not readable.' }),
+      .meta({
+        description: 'Attributes that could not be told, because they are too large or not readable.',
+      }),
   })
   .meta({ id: 'FileInfo' })
 export type FileInfo = z.infer<typeof FileInfo>

@@ -267,7 +267,7 @@ export class Sandbox implements AsyncDisposable {
    *
    * await using sandbox = await Sandbox.create()
    * const [now] = (await sandbox.metrics({ start: new Date(Date.now() - 60_000) })).slice(-1)
-   * console.log(now!.memoryBytes < now!.memoryLimitBytes) // true
+   * if (now) console.log(now.memoryBytes < now.memoryLimitBytes) // true
    * ```
    * @throws SandboxError `not_supported` where the driver cannot tell
    */

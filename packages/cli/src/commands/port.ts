@@ -1,8 +1,9 @@
 import { type PortLink, Ports } from 'caisson'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { type CommonFlags, connect, withConnection } from '../connection.ts'
 import { UsageError } from '../failure.ts'
 import { portNumber } from '../network-options.ts'
+import { wholeNumber } from '../options.ts'
 import { addressOf, NO_LISTENER, type OpenPort, openPorts } from '../ports.ts'
 import { note, printJson, printLine } from '../stdio.ts'
 import { printable, table } from '../table.ts'
@@ -28,11 +29,12 @@ function listCommand(): Command {
   const list = new Command('list').alias('ls').description('the exposed ports and their addresses')
   return withConnection(list.argument('<sandbox>', 'id or name')).action(
     async (id: string, flags: CommonFlags) => {
-      const answer = await connect(flags).call('listPorts', { id })
-      if (flags.json) return printJson(answer)
-      if (answer.ports.length === 0) return note('no ports are exposed')
-      const rows = answer.ports.map(({ port, access, url }) => [String(port), access, url ?? '-'])
-      await printLine(table(['PORT', 'ACCESS', 'ADDRESS'], rows))
+      const { ports, allPorts } = await connect(flags).call('getSandbox', { id })
+      if (flags.json) return printJson({ ports, allPorts })
+      const rows = ports.map(({ port, access, url }) => [String(port), access, url ?? '-'])
+      if (rows.length > 0) await printLine(table(['PORT', 'ACCESS', 'ADDRESS'], rows))
+      if (allPorts !== null) note(`${rows.length > 0 ? 'all other' : 'all'} ports are ${allPorts}`)
+      else if (rows.length === 0) note('no ports are exposed')
     },
   )
 }
@@ -61,14 +63,21 @@ function removeCommand(): Command {
   const remove = new Command('rm').description('expose a port no longer; open connections to it are cut')
   remove.aliases(['remove', 'delete', 'del', 'unexpose'])
   return withConnection(onPort(remove)).action(async (id: string, port: number, flags: CommonFlags) => {
-    await new Ports(connect(flags), id).unexpose(port)
-    await (flags.json ? printJson({ removed: port }) : printLine(`removed ${port}`))
+    const client = connect(flags)
+    await new Ports(client, id).unexpose(port)
+    if (flags.json) return printJson({ removed: port })
+    await printLine(`removed ${port}`)
+    const { allPorts } = await client.call('getSandbox', { id })
+    if (allPorts !== null) note(`it is ${allPorts} now, as all ports of this sandbox that are not listed`)
   })
 }
 
 function linkCommand(): Command {
   const link = new Command('link').description('make a link that opens a private port for some time')
-  onPort(link).option('--ttl <duration>', 'how long it is good, at most 30d (default: 24h)')
+  link
+    .argument('<sandbox>', 'id or name')
+    .argument('<port>', 'one that is exposed', anyPort)
+    .option('--ttl <duration>', 'how long it is good, at most 30d (default: 24h)')
   return withConnection(link).action(
     async (id: string, port: number, flags: CommonFlags & { ttl?: string }) => {
       const made = await new Ports(connect(flags), id).link(port, { ttl: flags.ttl })
@@ -82,6 +91,13 @@ function linkCommand(): Command {
 
 const onPort = (command: Command): Command =>
   command.argument('<sandbox>', 'id or name').argument('<port>', 'from 1024 to 65535', portNumber)
+
+/** Where all ports are exposed, those below 1024 are as well. */
+function anyPort(text: string): number {
+  const port = wholeNumber(text)
+  if (port < 1 || port > 65_535) throw new InvalidArgumentError('Write a port from 1 to 65535.')
+  return port
+}
 
 async function print(open: OpenPort, flags: CommonFlags): Promise<void> {
   if (flags.json) return printJson(open)

@@ -21,7 +21,7 @@ export function build(): Command {
     })
 }
 
-function describe({ storage, pool, sandboxes, saved, images }: DiskUsage): string {
+function describe({ storage, pool, sandboxes, saved, volumes, images }: DiskUsage): string {
   const unused = images.filter(({ inUse }) => !inUse).length
   const summary = facts([
     ['storage', storage],
@@ -29,6 +29,7 @@ function describe({ storage, pool, sandboxes, saved, images }: DiskUsage): strin
     ['disk limits', pool && (pool.quotas ? 'enforced' : 'not enforced')],
     ['sandboxes', `${sandboxes.length}, ${bytes(sandboxes.reduce((sum, each) => sum + each.bytes, 0))}`],
     ['saved', `${saved.count}, ${bytes(saved.bytes)}`],
+    ['volumes', `${volumes.count}, ${bytes(volumes.bytes)}`],
     ['images', `${images.length}${unused > 0 ? `, ${unused} of them not in use` : ''}`],
   ])
   if (sandboxes.length === 0) return summary

@@ -11,6 +11,7 @@ const contentErrors = [
   'volume_not_found',
   'not_supported',
   'create_failed',
+  'too_many',
   'agent_lost',
   'file_not_found',
   'file_denied',
@@ -64,7 +65,13 @@ export const volumes = {
     params: byVolume,
     query: z.strictObject({
       path: path.default('/'),
-      depth: z.coerce.number().int().min(1).max(100).default(1).meta({ description: 'How deep: 1 is the directory alone.' }),
+      depth: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(100)
+        .default(1)
+        .meta({ description: 'How deep: 1 is the directory alone.' }),
     }),
     output: z.object({ files: z.array(FileInfo) }),
     errors: contentErrors,

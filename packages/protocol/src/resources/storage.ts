@@ -17,6 +17,7 @@ export const DiskUsage = z
     saved: z.object({ count: z.int(), bytes: z.int() }).meta({
       description: 'Snapshots, checkpoints and installed packages: all that no sandbox holds for itself.',
     }),
+    volumes: z.object({ count: z.int(), bytes: z.int() }),
     images: z.array(z.object({ runtime: z.string(), digest: z.string(), inUse: z.boolean() })),
   })
   .meta({ id: 'DiskUsage' })

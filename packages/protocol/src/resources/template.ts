@@ -64,7 +64,10 @@ export const Template = z
     createdAt: z.iso.datetime(),
     updatedAt: z.iso.datetime(),
   })
-  .meta({ id: 'Template', description: 'What sandboxes are made from: built in steps, with a program that runs from the start.' })
+  .meta({
+    id: 'Template',
+    description: 'What sandboxes are made from: built in steps, with a program that runs from the start.',
+  })
 export type Template = z.infer<typeof Template>
 
 export const Build = z
@@ -110,6 +113,10 @@ export type CreateTemplate = z.input<typeof CreateTemplate>
 export const StartBuild = z
   .strictObject({
     from: BuildFrom,
+    user: userName.optional().meta({
+      description:
+        'Who the steps and its sandboxes run as, in the home of that user, unless a step says otherwise. Made when the image does not have it. Default: as in what it begins with.',
+    }),
     steps: z.array(BuildStep).max(512).default([]),
     startCommand: noNul(131_072).min(1).optional().meta({
       description: 'Run by a shell from the start of each sandbox on, in the background.',

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -128,6 +128,13 @@ describe('a build file', () => {
       startCommand: 'python3 -m http.server 8000',
       readyCommand: 'curl -sf localhost:8000',
     })
+  })
+
+  test('is as the manual shows it', async () => {
+    const manual = join(import.meta.dirname, '../../../../docs/template-build.md')
+    const [, shown = ''] = /```yaml\n([\s\S]*?)```/.exec(await readFile(manual, 'utf8')) ?? []
+    const { name, steps } = readTemplateSpec(shown, 'caisson-template.yaml')
+    expect([name, steps?.length]).toEqual(['site', 7])
   })
 
   test('tells all of its mistakes, with their lines', () => {

@@ -60,7 +60,12 @@ export class Listeners {
   readonly #undo: (() => void)[] = []
 
   /** @param beside asked in this order */
-  constructor(app: FastifyInstance, sockets: ExecutionSockets, access: Access, beside: readonly Beside[] = []) {
+  constructor(
+    app: FastifyInstance,
+    sockets: ExecutionSockets,
+    access: Access,
+    beside: readonly Beside[] = [],
+  ) {
     this.#app = app
     this.#sockets = sockets
     this.#access = access

@@ -120,6 +120,22 @@ function between<T>({ path, min, max, format }: Resource<T>, value: number): num
   return value
 }
 
+/**
+ * Refuses amounts with which nothing starts, of what is granted by default: that is cut to what the host has.
+ * @throws SandboxError `invalid_request`
+ */
+export function assertEnough({ memory, cpu, disk }: Partial<ResourceDefaults>): void {
+  const amounts = [
+    [memory, 'resources.memory', parseBytes, MIN_MEMORY, formatBytes],
+    [cpu, 'resources.cpu', parseCpu, MIN_CPU_MILLIS, formatCpu],
+    [disk, 'resources.disk', parseBytes, MIN_DISK, formatBytes],
+  ] as const
+  for (const [text, path, parse, min, format] of amounts) {
+    const amount = text === undefined ? min : parse(text, path)
+    if (amount < min) throw invalid(path, `${format(amount)} is less than the minimum of ${format(min)}`)
+  }
+}
+
 /** null: nothing limits it. */
 function resolveDisk(
   asked: string | undefined,

@@ -108,6 +108,7 @@ export function toExecution(record: ExecutionRecord): Execution {
     cwd: record.cwd,
     user: record.user,
     tty: record.tty !== null,
+    stdin: record.stdin || record.tty !== null,
     terminal: record.tty,
     ending: record.ending,
     exitCode: record.exitCode,

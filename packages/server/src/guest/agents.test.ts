@@ -256,6 +256,36 @@ for (const [name, { skip, driver: make, commands }] of Object.entries(WORLDS)) {
       await expect(files.stat(join(home, 'a'), {})).rejects.toMatchObject({ code: 'file_not_found' })
     })
 
+    test('files: attributes, and where links lead', async () => {
+      const { files } = guest
+      const path = join(home, 'attributes/f')
+      const link = { path: join(home, 'attributes/l'), type: 'symlink', link: 'f' } as const
+      await files.write(path, Buffer.from('x'), { parents: true, attributes: { a: '1', b: 'é' } })
+      await files.writeTree(null, [link], {})
+      expect(await files.stat(path, { attributes: true })).toMatchObject({ attributes: { a: '1', b: 'é' } })
+      await files.setAttributes(path, { a: null, c: '' }, {})
+      const told = { attributes: { b: 'é', c: '' } }
+      const seen: unknown[] = []
+      const { entries } = await files.readTree(join(home, 'attributes'), { attributes: true })
+      for await (const { path: name, attributes, resolved } of entries)
+        seen.push({ name, attributes, resolved })
+      const listed = await files.list(join(home, 'attributes'), { attributes: true })
+      listed.sort((one, other) => (one.name < other.name ? -1 : 1))
+      const resolved = { path: expect.stringMatching(/attributes\/f$/), type: 'file', mode: 0o644 }
+      expect(seen).toEqual([
+        { name: 'f', ...told, resolved: undefined },
+        { name: 'l', attributes: undefined, resolved },
+      ])
+      expect(listed).toMatchObject([
+        { name: 'f', ...told },
+        { name: 'l', resolved },
+      ])
+      expect(await files.stat(link.path, { attributes: true })).toMatchObject({ resolved })
+      expect(await files.stat(path, {})).not.toHaveProperty('attributes')
+      const missing = files.setAttributes(join(home, 'gone'), { a: '1' }, {})
+      await expect(missing).rejects.toMatchObject({ code: 'file_not_found' })
+    })
+
     test('files: what is wrong is told', async () => {
       const { files } = guest
       expect(await files.mkdir(join(home, 'd'), {})).toEqual([join(home, 'd')])

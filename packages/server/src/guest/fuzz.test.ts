@@ -42,7 +42,9 @@ function everything(guest: Guest): Promise<unknown>[] {
     await Promise.all([execution.exited, execution.outputClosed])
   }
   return [
-    ...[reading(), tree(), watching(), dialling(), running(), files.stat('/', {}), files.list('/', {})],
+    ...[reading(), tree(), watching(), dialling(), running(), files.stat('/', { attributes: true })],
+    files.list('/', { attributes: true }),
+    files.setAttributes('/f', { a: '1', b: null }, {}),
     files.write('/f', Buffer.from('abc'), {}),
     files.writePart('/f', Buffer.from('abc'), { resume: 'r', offset: 0, size: 3 }),
     files.writeTree('/d', source, {}),

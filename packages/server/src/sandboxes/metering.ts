@@ -116,7 +116,9 @@ export function skipPause(context: Context, live: Live): void {
 
 async function store(context: Context, sandboxes: Live[], traffic: TrafficMap): Promise<void> {
   const taken: { meter: Meter; record: UsageRecord }[] = []
-  for (const [index, live] of sandboxes.entries()) {
+  // What serves the server itself is nobody's use.
+  const counted = sandboxes.filter(({ record }) => record.internal === null)
+  for (const [index, live] of counted.entries()) {
     if (index % AT_ONCE === AT_ONCE - 1) await setImmediate()
     const one = await take(context, live, traffic)
     if (one !== null) taken.push(one)

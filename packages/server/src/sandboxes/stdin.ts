@@ -12,7 +12,10 @@ export async function writeStdin(
 ): Promise<void> {
   const { live, running } = await findRunning(context, id)
   for await (const bytes of data) await (await reach(context, live, running)).writeStdin(bytes, signal)
-  if (close) (await reach(context, live, running)).closeStdin()
+  if (!close) return
+  ;(await reach(context, live, running)).closeStdin()
+  running.record.stdin = false
+  await context.store.executions.update(id, { stdin: false })
 }
 
 /** The last viewer's size wins; it is remembered, so that the next viewer draws with it. */

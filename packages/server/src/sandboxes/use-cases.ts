@@ -258,11 +258,7 @@ export interface UseCases {
   ): Promise<VolumeEntry>
   makeVolumeDirectory(volume: string, input: Body<'makeVolumeDirectory'>): Promise<VolumeEntry>
   changeVolumeFile(volume: string, input: Body<'changeVolumeFile'>): Promise<VolumeEntry>
-  removeVolumeFile(
-    volume: string,
-    query: Query<'removeVolumeFile'>,
-    signal?: AbortSignal,
-  ): Promise<void>
+  removeVolumeFile(volume: string, query: Query<'removeVolumeFile'>, signal?: AbortSignal): Promise<void>
   /** How many regular files there are, and their bytes: counted now, which takes as long as there are files. */
   measureVolume(volume: string, signal?: AbortSignal): Promise<{ files: number; bytes: number }>
 

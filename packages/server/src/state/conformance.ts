@@ -6,6 +6,7 @@ import type { Declare } from './conformance/declare.ts'
 import { checkpointPromises, layerPromises } from './conformance/saves.ts'
 import { sessionPromises } from './conformance/sessions.ts'
 import { snapshotPromises } from './conformance/snapshots.ts'
+import { templatePromises } from './conformance/templates.ts'
 import { volumePromises } from './conformance/volumes.ts'
 import {
   aCheckpoint,
@@ -57,6 +58,7 @@ export function storeSuite(
     sessionPromises(promise)
     layerPromises(promise)
     volumePromises(promise)
+    templatePromises(promise)
   })
 }
 

@@ -50,7 +50,9 @@ export class Actor {
   }
 
   async #find() {
-    const account = await this.#useCases.findAccount(this.#sandbox, this.#name)
+    // What signatures cover is joined by colons: one in a name would make another path of a signed one.
+    const isName = !this.#name?.includes(':')
+    const account = isName ? await this.#useCases.findAccount(this.#sandbox, this.#name) : null
     if (account === null) throw new Refused(401, `invalid username: '${this.#name ?? ''}'`)
     return account
   }

@@ -119,7 +119,8 @@ export class E2bDialect implements Beside {
   #find(request: IncomingMessage, target: Target): { route: Route; params: Record<string, string> } {
     const { method = '' } = request
     const path = pathOf(request)
-    const found = this.#daemon.find(method, path) ?? (target.sandbox === null ? this.#control.find(method, path) : null)
+    const found =
+      this.#daemon.find(method, path) ?? (target.sandbox === null ? this.#control.find(method, path) : null)
     if (found === null) throw new Refused(404, `There is no route ${method} ${path.slice(0, 200)}`)
     if ('route' in found) return found
     const allowed = found.allowed.join(', ')

@@ -55,7 +55,8 @@ export class EnvelopeWriter implements ConnectStream {
   #write(flags: number, message: object): void {
     const response = this.#response
     if (response.destroyed) return
-    if (!response.headersSent) response.writeHead(200, { 'content-type': CONTENT_TYPE, 'x-accel-buffering': 'no' })
+    if (!response.headersSent)
+      response.writeHead(200, { 'content-type': CONTENT_TYPE, 'x-accel-buffering': 'no' })
     this.#cork()
     response.write(envelope(flags, message))
   }

@@ -129,7 +129,8 @@ async function* readAll<S extends z.ZodType>(
   body: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<z.output<S>> {
   try {
-    for await (const message of envelopes(body, FILES_LIMIT)) yield parse(schema, parseJson(message, fromJson))
+    for await (const message of envelopes(body, FILES_LIMIT))
+      yield parse(schema, parseJson(message, fromJson))
   } catch (error) {
     if (error instanceof Malformed) throw new ConnectError('invalid_argument', error.message)
     throw error
@@ -183,9 +184,7 @@ export function field<S extends z.ZodType>(schema: S): z.ZodType<z.output<S> | u
 }
 
 /** An integer, as a number or as its digits. */
-export const integer = z
-  .union([z.int(), z.string().regex(/^-?\d{1,15}$/)])
-  .transform(Number)
+export const integer = z.union([z.int(), z.string().regex(/^-?\d{1,15}$/)]).transform(Number)
 
 /** Bytes in base64, of either alphabet. */
 export const bytes = z
@@ -196,12 +195,10 @@ export const bytes = z
 /** An enumeration, by name or number. @returns the name */
 export function enumeration<N extends string>(numbers: Record<N, number>): z.ZodType<N> {
   const names = Object.keys(numbers) as N[]
-  return z
-    .union([z.string(), z.int()])
-    .transform((value, context) => {
-      const name = names.find((each) => each === value || numbers[each] === value)
-      if (name !== undefined) return name
-      context.addIssue({ code: 'custom', message: `must be one of ${names.join(', ')}` })
-      return z.NEVER
-    }) as unknown as z.ZodType<N>
+  return z.union([z.string(), z.int()]).transform((value, context) => {
+    const name = names.find((each) => each === value || numbers[each] === value)
+    if (name !== undefined) return name
+    context.addIssue({ code: 'custom', message: `must be one of ${names.join(', ')}` })
+    return z.NEVER
+  }) as unknown as z.ZodType<N>
 }

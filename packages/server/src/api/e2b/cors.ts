@@ -28,6 +28,10 @@ export function isPreflight({ method, headers }: IncomingMessage): boolean {
 /** Headers are named one by one: the star does not stand for `Authorization`. */
 export function answerPreflight(request: IncomingMessage, response: ServerResponse): void {
   const asked = request.headers['access-control-request-headers'] ?? '*'
-  response.writeHead(204, { ...PREFLIGHT, 'access-control-allow-headers': asked, vary: 'access-control-request-headers' })
+  response.writeHead(204, {
+    ...PREFLIGHT,
+    'access-control-allow-headers': asked,
+    vary: 'access-control-request-headers',
+  })
   response.end()
 }

@@ -45,18 +45,15 @@ export function toRefused(error: unknown, sandbox: string): Refused {
   if (!(error instanceof SandboxError))
     return new Refused(500, 'The server failed at this request; its log says why', {}, { cause: error })
   const { code, status }: SandboxError = error
-  return new Refused(
-    STATUS[code] ?? (status === 422 ? 400 : status),
-    messageOf(error),
-    {},
-    { cause: error },
-  )
+  return new Refused(STATUS[code] ?? (status === 422 ? 400 : status), messageOf(error), {}, { cause: error })
 }
 
 /** The sentence of an error, without our own API's advice. */
 export function messageOf(error: SandboxError): string {
   if (SandboxError.is(error, 'invalid_request'))
-    return error.details.issues.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; ')
+    return error.details.issues
+      .map(({ path, message }) => (path ? `${path}: ${message}` : message))
+      .join('; ')
   if (SandboxError.is(error, 'unauthenticated'))
     return 'No valid API key was given. Make one with "caisson keys create" and send it as X-API-KEY'
   return error.message

@@ -2,7 +2,7 @@ import { SandboxError } from '@caisson/protocol/errors'
 import type { Sandbox } from '@caisson/protocol/resources'
 import { z } from 'zod'
 import { lifetime } from './create.ts'
-import { toRefused } from './errors.ts'
+import { Refused, toRefused } from './errors.ts'
 import type { Answer, Call, Dialect, Route } from './route.ts'
 import { findSandbox, isPaused, showCreated } from './show.ts'
 
@@ -30,6 +30,7 @@ export function forkRoutes(dialect: Dialect): Route[] {
 async function fork(dialect: Dialect, { params, body, signal }: Call): Promise<Answer> {
   const { timeout, count } = body as z.output<typeof Fork>
   const original = await findSandbox(dialect, params.sandboxID ?? '')
+  if (isPaused(original)) throw new Refused(409, 'A paused sandbox is not forked. Connect to it first.')
   const copies = await makeCopies(dialect, original, count ?? 1, signal)
   const results = await Promise.all(copies.map((copy) => setOff(dialect, copy, timeout ?? DEFAULT_TIMEOUT)))
   return { status: 201, json: results }
@@ -57,22 +58,25 @@ const OF_COPIES: ReadonlySet<string> = new Set(['too_many', 'create_failed'])
 /** With their processes where this server can, else with the files alone. */
 async function copy(
   { useCases }: Dialect,
-  original: Sandbox,
+  { id, volumes }: Sandbox,
   count: number,
   signal: AbortSignal,
 ): Promise<Sandbox[]> {
   const forked = async (memory: boolean) =>
-    (await useCases.forkSandbox(original.id, { count, memory }, {}, signal)).sandboxes
+    (await useCases.forkSandbox(id, { count, memory }, {}, signal)).sandboxes
   const { memoryPause } = await useCases.getServer()
-  const hasMemory = !isPaused(original) || original.pause?.depth === 'memory'
-  if (memoryPause !== 'disk' || !hasMemory || original.volumes.length > 0) return forked(false)
+  // Others may change a volume meanwhile, so that processes that have it open cannot be copied.
+  if (memoryPause !== 'disk' || volumes.length > 0) return forked(false)
   try {
     return await forked(true)
   } catch (error) {
-    if (!SandboxError.is(error, 'not_supported')) throw error
+    if (!(error instanceof SandboxError) || !NO_PROCESSES.has(error.code)) throw error
     return forked(false)
   }
 }
+
+/** Not every process can be copied, such as one with a connection to elsewhere. */
+const NO_PROCESSES: ReadonlySet<string> = new Set(['not_supported', 'save_failed'])
 
 /** A copy that cannot be told of is not left running. */
 async function setOff(dialect: Dialect, copied: Copy, seconds: number): Promise<object> {

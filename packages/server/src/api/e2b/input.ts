@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { Readable, pipeline } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'
-import type { z } from 'zod'
 import { SandboxError } from '@caisson/protocol/errors'
+import type { z } from 'zod'
 import { JSON_LIMIT, parse, parseJson } from '../input.ts'
 import { Refused } from './errors.ts'
 

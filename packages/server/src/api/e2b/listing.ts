@@ -1,6 +1,6 @@
 import type { Sandbox, Status } from '@caisson/protocol/resources'
 import { invalid } from '../errors.ts'
-import { findSource, parseNamed, runtimeAlias, templateNames } from './names.ts'
+import { findSource, getTemplateNamed, parseNamed, runtimeAlias, templateNames } from './names.ts'
 import { numberIn, oneOf, page } from './pages.ts'
 import type { Answer, Call, Dialect, Route } from './route.ts'
 import { showListed } from './show.ts'
@@ -56,7 +56,8 @@ async function list(dialect: Dialect, { query }: Call): Promise<Answer> {
 }
 
 async function show({ useCases }: Dialect, sandboxes: Sandbox[]): Promise<object[]> {
-  const names = await templateNames(useCases)
+  const hasTemplates = sandboxes.some(({ templateId }) => templateId !== null)
+  const names = hasTemplates ? await templateNames(useCases) : new Map<string, string>()
   return sandboxes.map((sandbox) => showListed(sandbox, nameOf(sandbox, names)))
 }
 
@@ -120,10 +121,10 @@ function startedAfter(query: URLSearchParams): { createdAfter?: string } {
 /** @returns undefined: any; null: one that does not exist, so that nothing is made from it */
 async function templateOf({ useCases }: Dialect, text: string | null): Promise<string | null | undefined> {
   if (text === null || text === '') return undefined
+  const source = await findSource(useCases, text.toLowerCase())
+  if (source !== null && 'runtime' in source) return source.runtime
   if (parseNamed(text)?.tag)
     throw invalid('template', 'cannot have a tag: sandboxes of all its builds are listed')
-  const source = await findSource(useCases, text)
   if (source === null) return null
-  if ('template' in source) return (await useCases.getTemplate(source.template.split(':')[0] ?? '')).id
-  return 'snapshot' in source ? source.snapshot : source.runtime
+  return 'snapshot' in source ? source.snapshot : (await getTemplateNamed(useCases, source.template)).id
 }

@@ -1,6 +1,6 @@
+import { SandboxError } from '@caisson/protocol/errors'
 import type { Volume } from '@caisson/protocol/resources'
 import type { VolumeEntry } from '../../sandboxes/use-cases.ts'
-import { Refused } from './errors.ts'
 import type { Answer, Call, Dialect, Route } from './route.ts'
 import { fileAnswer, toDate } from './volume-content.ts'
 import { Flag, Path, readQuery } from './volume-query.ts'
@@ -37,8 +37,7 @@ function moving({ volumeIdIsCapability }: Dialect, route: Route): Route {
     handle: (call) => {
       const { volumeID = '' } = call.params
       // A name could be guessed.
-      if (!ID.test(volumeID))
-        throw new Refused(401, 'Whoever has the id of a volume may do this; a name is not enough')
+      if (!ID.test(volumeID)) throw new SandboxError('volume_not_found', { volume: volumeID })
       return route.handle(call)
     },
   }

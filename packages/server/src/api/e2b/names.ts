@@ -32,6 +32,11 @@ export function parseNamed(text: string): Named | null {
   return { name, tag }
 }
 
+/** Whether a runtime has been made for these clients, so that it has the user that they expect. */
+export function isTheirs(runtime: string): boolean {
+  return Object.values(RUNTIMES).includes(runtime)
+}
+
 /** Whether a name belongs to a runtime, so that no template can have it. */
 export function isReserved(name: string): boolean {
   return Object.hasOwn(RUNTIMES, name)
@@ -51,8 +56,11 @@ export async function findSource(useCases: UseCases, text: string): Promise<Sour
   if (template !== null) return templateSource(template, tag)
   const snapshot = await findSnapshot(useCases, named)
   if (snapshot !== null) return { snapshot }
-  const runtime = await existing(useCases.getRuntime(text))
-  return runtime === null ? null : { runtime: text }
+  return (await isRuntime(useCases, text)) ? { runtime: text } : null
+}
+
+export async function isRuntime(useCases: UseCases, name: string): Promise<boolean> {
+  return (await existing(useCases.getRuntime(name))) !== null
 }
 
 /** By its id or name. */

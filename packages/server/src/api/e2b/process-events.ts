@@ -1,5 +1,5 @@
-import type { Execution, ExecutionEnding } from '@caisson/protocol/resources'
 import { SandboxError } from '@caisson/protocol/errors'
+import type { Execution, ExecutionEnding } from '@caisson/protocol/resources'
 import type { Output } from '../../sandboxes/use-cases.ts'
 import { ConnectError, type ConnectStream } from './connect.ts'
 
@@ -59,7 +59,9 @@ export function endEvent(execution: Execution): { event: { end: object } } {
     throw new SandboxError('sandbox_ended', { sandbox: sandboxId, reason: message ?? 'it has ended' })
   const exited = exitCode !== null
   const status = exited ? `exit status ${exitCode}` : `signal: ${SIGNALS[signal ?? ''] ?? signal ?? 'killed'}`
-  return { event: { end: { exitCode: exitCode ?? -1, exited, status, ...(exitCode !== 0 && { error: status }) } } }
+  return {
+    event: { end: { exitCode: exitCode ?? -1, exited, status, ...(exitCode !== 0 && { error: status }) } },
+  }
 }
 
 /** The same for whoever started it with a time that is over now. @throws SandboxError `sandbox_ended`, ConnectError */

@@ -16,7 +16,8 @@ type Lister = Pick<UseCases, 'listExecutions'>
 /** Everything that runs in a sandbox, oldest first. */
 export async function runningProcesses(useCases: Lister, sandbox: string): Promise<Execution[]> {
   const found: Execution[] = []
-  for await (const each of executions(useCases, sandbox, { state: 'running', direction: 'asc' })) found.push(each)
+  for await (const each of executions(useCases, sandbox, { state: 'running', direction: 'asc' }))
+    found.push(each)
   return found
 }
 
@@ -31,7 +32,9 @@ export async function findKnown(useCases: Lister, sandbox: string, selector: Sel
   const running = await first(useCases, sandbox, selector, 'running', Number.POSITIVE_INFINITY, () => true)
   const since = Date.now() - END_KEPT_MS
   const justEnded = ({ endedAt }: Execution) => endedAt !== null && Date.parse(endedAt) >= since
-  return running ?? (await first(useCases, sandbox, selector, 'ended', MAX_ENDED, justEnded)) ?? notFound(selector)
+  return (
+    running ?? (await first(useCases, sandbox, selector, 'ended', MAX_ENDED, justEnded)) ?? notFound(selector)
+  )
 }
 
 /** The newest that matches: process ids are used again. */
@@ -67,5 +70,8 @@ async function* executions(
 }
 
 function notFound({ pid, tag }: Selector): never {
-  throw new ConnectError('not_found', `process with ${tag === undefined ? `pid ${pid}` : `tag '${tag}'`} not found`)
+  throw new ConnectError(
+    'not_found',
+    `process with ${tag === undefined ? `pid ${pid}` : `tag '${tag}'`} not found`,
+  )
 }

@@ -2,7 +2,10 @@ import { SandboxError } from '@caisson/protocol/errors'
 import { ConnectError } from './connect.ts'
 
 /** Why a program could not be started, in the words that clients know. The agent's reason begins with what failed. */
-export function startFailure(error: unknown, asked: { cwd: string | undefined; user: string | undefined }): unknown {
+export function startFailure(
+  error: unknown,
+  asked: { cwd: string | undefined; user: string | undefined },
+): unknown {
   if (!SandboxError.is(error, 'cannot_start')) return error
   const { reason } = error.details
   if (asked.user !== undefined && reason.startsWith('user '))

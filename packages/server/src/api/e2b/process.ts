@@ -4,12 +4,23 @@ import { toSandboxId } from './ids.ts'
 import { templateIdOf } from './names.ts'
 import { endEvent, endOfStarted, sendEvents } from './process-events.ts'
 import { findKnown, findRunning, runningProcesses } from './process-find.ts'
-import { type Input, Nothing, Selected, SendInput, SendSignal, Start, StreamInput, Update } from './process-messages.ts'
+import {
+  type Input,
+  Nothing,
+  Selected,
+  SendInput,
+  SendSignal,
+  Start,
+  StreamInput,
+  Update,
+} from './process-messages.ts'
 import { startFailure } from './process-start.ts'
 import type { Call, Dialect, Route } from './route.ts'
 
 /** Bytes of output kept of a process: what a client misses is not sent again, and who reads along is waited for. */
 const OUTPUT_LIMIT = 64 * 1024 * 1024
+
+const NOT_OPEN = 'stdin of this process is not open: it was started without, or has been closed'
 
 /** The service `process.Process`: processes are executions, found by the number that the sandbox knows them by. */
 export function processRoutes(dialect: Dialect): Route[] {
@@ -45,7 +56,8 @@ export function processRoutes(dialect: Dialect): Route[] {
       for await (const { start: begin, data } of messages) {
         if (begin !== undefined) execution = await running(call, begin.process)
         if (data === undefined) continue
-        if (execution === undefined) throw new ConnectError('invalid_argument', 'the first message names no process')
+        if (execution === undefined)
+          throw new ConnectError('invalid_argument', 'the first message names no process')
         await useCases.writeStdin(execution.id, once(bytesFor(execution, data.input)), false, call.signal)
       }
       return {}
@@ -57,7 +69,8 @@ export function processRoutes(dialect: Dialect): Route[] {
       return {}
     }),
     unary('process.Process/CloseStdin', Selected, async ({ process }, call) => {
-      const { id, tty } = await running(call, process)
+      const { id, tty, stdin } = await running(call, process)
+      if (stdin !== true) throw new ConnectError('failed_precondition', NOT_OPEN)
       if (tty) throw new ConnectError('failed_precondition', 'a terminal has no end of input; send it ^D')
       await useCases.writeStdin(id, once(Buffer.alloc(0)), true, call.signal)
       return {}
@@ -76,7 +89,7 @@ async function start({ useCases }: Dialect, input: Start, call: Call): Promise<E
       stdin: input.stdin ?? true,
       outputKeep: 'tail',
       outputLimit: OUTPUT_LIMIT,
-      ...(process.cwd && { cwd: process.cwd }),
+      ...(process.cwd && { cwd: directory(process.cwd) }),
       ...(user !== undefined && { user }),
       ...(pty !== undefined && { tty: pty.size }),
       ...(tag !== undefined && { tag }),
@@ -85,6 +98,11 @@ async function start({ useCases }: Dialect, input: Start, call: Call): Promise<E
   } catch (error) {
     throw startFailure(error, { cwd: process.cwd, user })
   }
+}
+
+/** The agent reads a relative path from the user's home, which `~` means, too. */
+function directory(cwd: string): string {
+  return cwd === '~' || cwd.startsWith('~/') ? `.${cwd.slice(1)}` : cwd
 }
 
 /** By what programs know that they run in a sandbox, and in which. */
@@ -103,13 +121,13 @@ function show({ pid, tag, argv: [cmd, ...args], cwd }: Execution): object {
 }
 
 /** A terminal and a pipe are written under different names. */
-function bytesFor({ tty }: Execution, { stdin, pty }: Input): Buffer {
-  const bytes = tty ? pty : stdin
-  if (bytes !== undefined) return bytes
-  throw new ConnectError(
-    'invalid_argument',
-    tty ? 'this process has a terminal: send input as "pty"' : 'this process has no terminal: send input as "stdin"',
-  )
+function bytesFor({ tty, stdin: isOpen }: Execution, { stdin, pty }: Input): Buffer {
+  if (tty && pty !== undefined) return pty
+  if (tty) throw new ConnectError('invalid_argument', 'this process has a terminal: send input as "pty"')
+  if (stdin === undefined)
+    throw new ConnectError('invalid_argument', 'this process has no terminal: send input as "stdin"')
+  if (isOpen !== true) throw new ConnectError('failed_precondition', NOT_OPEN)
+  return stdin
 }
 
 async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {

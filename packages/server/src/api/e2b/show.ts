@@ -25,12 +25,12 @@ export async function showCreated(dialect: Dialect, sandbox: Sandbox): Promise<o
   }
 }
 
+/** Without a token, which lets in to do things: whoever may look is told this. */
 export async function showDetail(dialect: Dialect, sandbox: Sandbox): Promise<object> {
   const { onTimeout, resumeOnRequest, network, allPorts, portHost } = sandbox
   return {
     ...showListed(sandbox, await aliasOf(dialect.useCases, sandbox)),
     domain: dialect.domain(),
-    envdAccessToken: dialect.useCases.sandboxTokens(sandbox.id).access,
     allowInternetAccess: internetOf(network),
     network: {
       ...fromNetwork(network),

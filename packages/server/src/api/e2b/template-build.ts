@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { invalid } from '../errors.ts'
 import { parse } from '../input.ts'
 import { Refused } from './errors.ts'
-import { findSource, getSource, isReserved, parseNamed, UNTAGGED } from './names.ts'
+import { getSource, isReserved, isRuntime, isTheirs, parseNamed, UNTAGGED } from './names.ts'
 import type { Answer, Call, Dialect, Route } from './route.ts'
 import { showTemplate } from './template-show.ts'
 import { fromImage, Step, toStep } from './template-steps.ts'
@@ -36,6 +36,9 @@ const StartBuild = z.object({
   force: z.boolean().nullish(),
 })
 type StartBuild = z.output<typeof StartBuild>
+
+/** The user of all sandboxes, as these clients know them. */
+const USER = 'user'
 
 /** What a hash of files looks like; see `fileHash` of the protocol. */
 const HASH = /^[0-9a-f]{64}$/
@@ -153,6 +156,7 @@ async function start(dialect: Dialect, { params, body }: Call): Promise<Answer> 
   const from = await toFrom(dialect, asked)
   const input = parse(operations.startBuild.body, {
     from,
+    ...(lacksUser(from) && { user: USER }),
     steps: (asked.steps ?? []).map(toStep),
     ...(asked.startCmd && { startCommand: asked.startCmd }),
     ...(asked.readyCmd && { readyCommand: asked.readyCmd }),
@@ -160,6 +164,11 @@ async function start(dialect: Dialect, { params, body }: Call): Promise<Answer> 
   })
   await dialect.useCases.startBuild(id, input)
   return { status: 202, json: {} }
+}
+
+/** Whatever a template is made of, clients expect their user in it. What is made of other templates has it. */
+function lacksUser({ image, runtime }: BuildFrom): boolean {
+  return image !== undefined || (runtime !== undefined && !isTheirs(runtime))
 }
 
 /** The build that a path names. @throws Refused 404 for one of another template */
@@ -180,8 +189,5 @@ async function toFrom({ useCases }: Dialect, asked: StartBuild): Promise<BuildFr
   if (Boolean(image) === Boolean(template))
     throw invalid('', 'needs either fromImage or fromTemplate, and not both')
   if (template) return getSource(useCases, template.toLowerCase())
-  return fromImage(image as string, async (name) => {
-    const found = await findSource(useCases, name)
-    return found !== null && 'runtime' in found
-  })
+  return fromImage(image as string, (name) => isRuntime(useCases, name))
 }

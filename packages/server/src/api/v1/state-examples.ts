@@ -153,6 +153,7 @@ export function stateExamples(
         },
         sandboxes: [{ id, bytes: 4_194_304 }],
         saved: { count: 3, bytes: 52_428_800 },
+        volumes: { count: 1, bytes: 48_211_020 },
         images: [{ runtime: 'base:latest', digest: '3f1c…', inUse: true }],
       },
     },

@@ -4,7 +4,7 @@ import { Dialling } from './dial.ts'
 import { Errno } from './errno.ts'
 import { changeAttributes, giveAway } from './nodes.ts'
 import { absolute, type FileRequest, type Files, uploadKey } from './request.ts'
-import { statFields } from './stat.ts'
+import { describedFields, statFields } from './stat.ts'
 import type { Stream, Transfer } from './stream.ts'
 import { Reading, Writing } from './transfers.ts'
 import { TreeReading } from './tree-reading.ts'
@@ -42,7 +42,7 @@ function answerTo(type: number, asked: FileRequest): FieldBuilder | null {
   const { tree, path, user, fields: request } = asked
   switch (type) {
     case FrameType.FILE_STAT:
-      return statFields(tree.find(path, request.u64(Field.FOLLOW) === 1), request.u64(Field.ATTRIBUTES) === 1)
+      return stat(asked)
     case FrameType.FILE_LIST:
       return null
     case FrameType.FILE_MKDIR: {
@@ -71,6 +71,11 @@ function answerTo(type: number, asked: FileRequest): FieldBuilder | null {
   }
 }
 
+function stat({ tree, path, fields: request }: FileRequest): FieldBuilder {
+  const node = tree.find(path, request.u64(Field.FOLLOW) === 1)
+  return request.u64(Field.ATTRIBUTES) === 1 ? describedFields(tree, path, node) : statFields(node)
+}
+
 function remove(asked: FileRequest): void {
   const key = uploadKey(asked)
   if (key === undefined) asked.tree.remove(asked.path, asked.fields.u64(Field.RECURSIVE) === 1)
@@ -92,6 +97,12 @@ function setAttributes({ tree, path, fields: request }: FileRequest): void {
 function list({ tree, path, fields: request }: FileRequest, stream: Stream): void {
   const attributes = request.u64(Field.ATTRIBUTES) === 1
   for (const [name, node] of tree.directory(path).children)
-    stream.send(FrameType.ENTRY, statFields(node, attributes).string(Field.NAME, name))
+    stream.send(
+      FrameType.ENTRY,
+      (attributes ? describedFields(tree, `${path}/${name}`, node) : statFields(node)).string(
+        Field.NAME,
+        name,
+      ),
+    )
   stream.end(FrameType.END)
 }

@@ -1,13 +1,14 @@
 import { type FieldBuilder, fields } from '@caisson/protocol/frame-codec'
 import { Field } from '@caisson/protocol/frames'
+import { Errno } from './errno.ts'
 import type { MemoryNode } from './nodes.ts'
+import type { MemoryTree } from './tree.ts'
 import { userName } from './users.ts'
 
 /** `st_mode & S_IFMT` of each kind. */
 export const TYPES = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const
 
-/** @param attributes whether these are told, too */
-export function statFields(node: MemoryNode, attributes = false): FieldBuilder {
+export function statFields(node: MemoryNode): FieldBuilder {
   const answer = fields()
     .u64(Field.FILE_TYPE, TYPES[node.type])
     .u64(Field.SIZE, sizeOf(node))
@@ -19,8 +20,7 @@ export function statFields(node: MemoryNode, attributes = false): FieldBuilder {
   const group = userName(node.gid)
   if (owner !== undefined) answer.string(Field.OWNER, owner)
   if (group !== undefined) answer.string(Field.GROUP, group)
-  if (node.type === 'symlink') return answer.string(Field.LINK, node.link)
-  return attributes ? attributeFields(answer, node) : answer
+  return node.type === 'symlink' ? answer.string(Field.LINK, node.link) : answer
 }
 
 function sizeOf(node: MemoryNode): number {
@@ -28,7 +28,23 @@ function sizeOf(node: MemoryNode): number {
   return node.type === 'file' ? node.data.length : Buffer.byteLength(node.link)
 }
 
-function attributeFields(answer: FieldBuilder, { attributes = new Map() }: MemoryNode): FieldBuilder {
-  for (const [name, value] of attributes) answer.string(Field.XATTR, `${name}\0${value}`)
+/** What is told when attributes were asked for. */
+export function describedFields(tree: MemoryTree, path: string, node: MemoryNode): FieldBuilder {
+  const answer = statFields(node)
+  if (node.type === 'symlink') return resolvedFields(answer, tree, path)
+  for (const [name, value] of node.attributes ?? []) answer.string(Field.XATTR, `${name}\0${value}`)
   return answer.u64(Field.SKIPPED, 0)
+}
+
+function resolvedFields(answer: FieldBuilder, tree: MemoryTree, path: string): FieldBuilder {
+  try {
+    const target = tree.find(path)
+    return answer
+      .string(Field.RESOLVED, tree.canonical(path))
+      .u64(Field.RESOLVED_TYPE, TYPES[target.type])
+      .u64(Field.RESOLVED_MODE, target.mode)
+  } catch (error) {
+    if (error instanceof Errno) return answer
+    throw error
+  }
 }

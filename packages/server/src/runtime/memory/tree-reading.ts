@@ -2,12 +2,12 @@ import { type FieldBuilder, fields, parseBulk } from '@caisson/protocol/frame-co
 import { Field, type Frame, FrameType, LIMITS } from '@caisson/protocol/frames'
 import type { MemoryDirectory, MemoryNode } from './nodes.ts'
 import type { FileRequest } from './request.ts'
-import { statFields } from './stat.ts'
+import { describedFields, statFields } from './stat.ts'
 import type { Stream, Transfer } from './stream.ts'
 
 interface Told {
   content: boolean
-  attributes: boolean
+  describe(node: MemoryNode, name: string): FieldBuilder
 }
 
 type Piece = { entry: FieldBuilder; size: number } | { data: Uint8Array; size: number }
@@ -23,9 +23,11 @@ export class TreeReading implements Transfer {
     this.#stream = stream
     const root = tree.find(path)
     const depth = request.u64(Field.DEPTH) ?? Infinity
-    const told = {
+    const attributes = request.u64(Field.ATTRIBUTES) === 1
+    const told: Told = {
       content: request.u64(Field.CONTENT) === 1,
-      attributes: request.u64(Field.ATTRIBUTES) === 1,
+      describe: (node, name) =>
+        attributes ? describedFields(tree, `${path}/${name}`, node) : statFields(node),
     }
     this.#pieces = piecesOf(root, path, depth, told)
     this.#next = this.#pieces.next().value
@@ -66,8 +68,8 @@ function* below(directory: MemoryDirectory, prefix: string, depth: number, told:
   }
 }
 
-function* one(node: MemoryNode, name: string, { content, attributes }: Told): Generator<Piece> {
-  const entry = statFields(node, attributes).string(Field.NAME, name)
+function* one(node: MemoryNode, name: string, { content, describe }: Told): Generator<Piece> {
+  const entry = describe(node, name).string(Field.NAME, name)
   yield { entry, size: entry.encode().length }
   if (node.type !== 'file' || !content) return
   for (let at = 0; at < node.data.length; at += LIMITS.MAX_CHUNK) {

@@ -29,7 +29,11 @@ const RESUMES: [string, string, (api: UseCases) => Promise<unknown>][] = [
   ['a command', 'exec', (api) => api.startExecution(id, { argv: ['true'] })],
   ['a job', 'exec', (api) => api.createJob(id, { argv: ['true'] })],
   ['a file that is written', 'file', (api) => api.writeFile(id, { path: 'a', parents: true }, bytes('a'))],
-  ['a directory that is listed', 'file', (api) => api.listFiles(id, { path: '.', depth: 1, attributes: false })],
+  [
+    'a directory that is listed',
+    'file',
+    (api) => api.listFiles(id, { path: '.', depth: 1, attributes: false }),
+  ],
   ['somebody who watches files', 'file', (api) => api.watchFiles(id, { path: '.', recursive: false })],
   ['a connection to a port', 'dial', (api) => api.dial(id, 3000).catch(() => {})],
   [

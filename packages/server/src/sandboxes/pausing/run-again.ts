@@ -23,8 +23,11 @@ export async function shiftOpen({ store }: Context, { id, pause }: SandboxRecord
     if (deadlineAt !== null) await store.executions.update(execution, { deadlineAt: deadlineAt + by })
 }
 
-/** A sandbox runs again, with the executions that it had. `guest` is its connection. */
-export function runAgain(context: Context, live: Live, stored: SandboxRecord, guest: Guest): void {
+/**
+ * A sandbox runs again, with the executions that it had. `guest` is the connection to an agent that has held them; null:
+ * to a new one, which has nothing but what was started on it.
+ */
+export function runAgain(context: Context, live: Live, stored: SandboxRecord, guest: Guest | null): void {
   const { id } = live
   live.record = stored
   context.paused.delete(id)
@@ -33,7 +36,7 @@ export function runAgain(context: Context, live: Live, stored: SandboxRecord, gu
   skipPause(context, live)
   for (const running of live.executions.values()) running.deadline?.go()
   // Connected but not followed is no connection: it is made anew.
-  followHeld(context, live, guest).catch(() => live.drop())
+  if (guest !== null) followHeld(context, live, guest).catch(() => live.drop())
   // It may have broken before anybody looked after it.
   void keepConnected(context, live)
   context.reschedule()

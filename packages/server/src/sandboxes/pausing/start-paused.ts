@@ -38,7 +38,7 @@ export async function startPaused(
   // A session's sandbox may have been recorded when the server used another storage.
   const stored = await commit({ rulesDigest, storage: context.layers.name })
   undo.keep()
-  runAgain(context, live, stored, guest)
+  runAgain(context, live, stored, fromDump ? guest : null)
   if (fromDump)
     await nowOrLater(context, { sandbox: id }, async () => context.driver.memory?.removeDump(dumpOf(id)))
   return live

@@ -23,12 +23,12 @@ test('a session is recorded, started by its first command, and its sandbox is us
   }
   expect(await run()).toMatchObject({ text: 'hi\n', autoResumed: true })
   expect(await useCases.getSession('chat')).toMatchObject({ id: session.id, status: 'active' })
-  expect(await useCases.statFile(session.sandboxId, { path: session.workspace, follow: true, attributes: false })).toMatchObject(
-    {
-      type: 'directory',
-      owner: 'agent',
-    },
-  )
+  expect(
+    await useCases.statFile(session.sandboxId, { path: session.workspace, follow: true, attributes: false }),
+  ).toMatchObject({
+    type: 'directory',
+    owner: 'agent',
+  })
   expect(await run()).toMatchObject({ text: 'hi\n', autoResumed: false })
   await useCases.pauseSandbox(session.sandboxId, {})
   expect(await useCases.getSession(session.id)).toMatchObject({ status: 'paused' })

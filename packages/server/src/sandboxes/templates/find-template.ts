@@ -23,10 +23,9 @@ export async function findTemplateBuild(
   reference: string,
 ): Promise<{ template: TemplateRecord; build: BuildRecord; made: BuiltRecord }> {
   const [idOrName = '', tag = LATEST] = reference.split(':')
-  const template = await findTemplate(context, idOrName).catch(() => {
-    throw new SandboxError('template_not_found', { template: reference })
-  })
   const { templates, builds } = context.store
+  const template = await templates.find(idOrName)
+  if (template === null) throw new SandboxError('template_not_found', { template: reference })
   const found = (await templates.tags(template.id)).find((one) => one.tag === tag)
   const build = found === undefined ? null : await builds.get(found.buildId)
   if (build?.made == null) throw new SandboxError('template_not_found', { template: reference })

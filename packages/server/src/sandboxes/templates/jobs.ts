@@ -56,7 +56,7 @@ export async function enqueue<T>(
   queue.jobs.set(id, job)
   try {
     const prepared = await prepare()
-    job.done = inPlace(queue, () => work(prepared, job.abort.signal))
+    job.done = inPlace(queue, job.abort.signal, () => work(prepared, job.abort.signal))
       .catch((err) => context.log.error({ build: id, err }, 'the end of a build could not be recorded'))
       .finally(() => queue.jobs.delete(id))
     return prepared
@@ -66,17 +66,34 @@ export async function enqueue<T>(
   }
 }
 
-async function inPlace(queue: Queue, work: () => Promise<void>): Promise<void> {
-  if (queue.working >= AT_ONCE) await new Promise<void>((resolve) => queue.waiting.push(resolve))
-  else queue.working++
+/** Work that is called off while it waits needs no place: it ends at once. */
+async function inPlace(queue: Queue, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  if (queue.working < AT_ONCE) queue.working++
+  else if (!(await nextPlace(queue, signal))) return work()
   try {
     await work()
   } finally {
-    // Its place goes to the next, or is free.
+    // The place goes to the next, or is free.
     const next = queue.waiting.shift()
     if (next === undefined) queue.working--
     else next()
   }
+}
+
+/** @returns whether there is one now; false: the signal came first */
+function nextPlace({ waiting }: Queue, signal: AbortSignal): Promise<boolean> {
+  return new Promise((resolve) => {
+    const take = () => {
+      signal.removeEventListener('abort', leave)
+      resolve(true)
+    }
+    const leave = () => {
+      waiting.splice(waiting.indexOf(take), 1)
+      resolve(false)
+    }
+    waiting.push(take)
+    signal.addEventListener('abort', leave, { once: true })
+  })
 }
 
 /** Ends a build that was started, and waits for that. @returns whether there was one */

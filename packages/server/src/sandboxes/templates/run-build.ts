@@ -36,7 +36,8 @@ export async function runBuild(
     await build(context, record, asked, log, signal)
     context.log.info({ build: id, ms: Math.round(performance.now() - began) }, 'template built')
   } catch (error) {
-    await fail(context, record, log, error)
+    // What was under way when it was called off says something else.
+    await fail(context, record, log, signal.aborted ? signal.reason : error)
   }
 }
 
@@ -75,15 +76,22 @@ async function build(
   using holds = new DisposableStack()
   const note = (message: string) => log.add('info', message)
   const base = await findBase(context, asked.from, holds, note, signal)
-  const chain = chainOf(base, asked.steps)
+  const chain = chainOf(base, asked)
   const first = asked.force ? 0 : asked.steps.findIndex(({ force }) => force === true)
-  const known = await findStep(context, chain.slice(0, first < 0 ? undefined : first), holds)
+  const reusable = first < 0 ? asked.steps : asked.steps.slice(0, first)
+  const known = await findStep(context, chain.slice(0, reusable.length), holds)
+  const changes = reusable.findIndex(({ type }, at) => at >= (known?.steps ?? 0) && type !== 'env')
+  // Variables are no files: nothing is kept of them.
+  const done = changes < 0 ? reusable.length : changes
   await withWorkshop(
     context,
     { record, base, save: known?.save ?? base.save, log, signal },
     async (workshop) => {
-      const work = { workshop, base, log, chain, done: known?.steps ?? 0 }
-      const state = await takeSteps(context, asked.steps, work)
+      const { user } = asked
+      if (user !== undefined && known === null) await workshop.makeUser(user)
+      const first = await firstState(workshop, base, user)
+      const work = { workshop, log, chain, done }
+      const state = await takeSteps(context, asked.steps, first, work)
       await finish(context, { record, asked, base, state, workshop, log })
     },
   )
@@ -91,17 +99,27 @@ async function build(
 
 interface Work {
   workshop: Workshop
-  base: Base
   log: BuildLog
   chain: string[]
   /** Steps that the save that was begun with has already. */
   done: number
 }
 
-async function takeSteps(context: Context, steps: BuildStep[], work: Work): Promise<StepState> {
-  const { workshop, base, log, chain, done } = work
-  const { env, user, workdir } = base
-  let state: StepState = { env, user: user ?? base.image?.user.name ?? null, workdir }
+/** What the first step finds. */
+async function firstState(workshop: Workshop, base: Base, asked: string | undefined): Promise<StepState> {
+  const { env, workdir } = base
+  if (asked !== undefined) return { env, user: asked, workdir: await workshop.homeOf(asked) }
+  return { env, user: base.user ?? base.image?.user.name ?? null, workdir }
+}
+
+async function takeSteps(
+  context: Context,
+  steps: BuildStep[],
+  first: StepState,
+  work: Work,
+): Promise<StepState> {
+  const { workshop, log, chain, done } = work
+  let state = first
   for (const [at, step] of steps.entries()) {
     if (context.stopping) throw new SandboxError('shutting_down', {})
     log.enter(at + 1)

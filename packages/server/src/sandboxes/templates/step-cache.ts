@@ -10,9 +10,20 @@ import type { Workshop } from './workshop.ts'
 const BUILDER = 1
 
 /** A digest for each step: of it, of all before it, and of what the build began with. */
-export function chainOf(base: Base, steps: BuildStep[]): string[] {
-  const { imageDigest, layers, save, env, user, workdir } = base
-  let below = digestOf({ builder: BUILDER, imageDigest, layers, save, env, user, workdir })
+export function chainOf(
+  { imageDigest, layers, save, env, user, workdir }: Base,
+  { user: asked, steps }: { user?: string | undefined; steps: BuildStep[] },
+): string[] {
+  let below = digestOf({
+    builder: BUILDER,
+    imageDigest,
+    layers,
+    save,
+    env,
+    user,
+    workdir,
+    asked: asked ?? null,
+  })
   return steps.map(({ force: _, ...step }) => {
     below = digestOf({ below, step })
     return below

@@ -2,8 +2,8 @@ import { SandboxError } from '@caisson/protocol/errors'
 import type { Build, Template } from '@caisson/protocol/resources'
 import { newId } from '../../core/ids.ts'
 import { LIVE_STATES } from '../../core/lifecycle.ts'
-import { parseBytes, parseCpu } from '../../core/quantity.ts'
 import type { BuildRecord, TemplateRecord } from '../../core/records.ts'
+import { assertEnough } from '../../core/spec.ts'
 import { toBuild, toTemplate } from '../../core/template-view.ts'
 import type { Context } from '../context.ts'
 import { LATEST } from '../saved/find-snapshot.ts'
@@ -21,35 +21,22 @@ export async function createTemplate(
   { name, tags = [LATEST], resources }: Parameters<UseCases['createTemplate']>[0],
 ): Promise<{ template: Template; build: Build }> {
   savesOf(context)
-  if (resources !== undefined) assertAmounts(resources)
+  const asked = { ...resources } as TemplateRecord['resources']
+  assertEnough(asked)
   const { templates, builds } = context.store
   if ((await builds.open()).length >= MAX_OPEN)
     throw new SandboxError('too_many', { what: 'template builds that have not ended', limit: MAX_OPEN })
   const now = Date.now()
-  const fresh = { id: newId('tpl'), name, resources: resources ?? {}, createdAt: now, updatedAt: now }
-  const known = await templates.findOrInsert(fresh as TemplateRecord)
+  const fresh = { id: newId('tpl'), name, resources: asked, createdAt: now, updatedAt: now }
+  const known = await templates.findOrInsert(fresh)
   const isKnown = known.id !== fresh.id
   const template =
     isKnown && resources !== undefined
-      ? await templates.update(known.id, {
-          resources: resources as TemplateRecord['resources'],
-          updatedAt: now,
-        })
+      ? await templates.update(known.id, { resources: asked, updatedAt: now })
       : known
   const build = newBuild(template.id, tags, now)
   await builds.insert(build)
   return { template: await showTemplate(context, template), build: toBuild(build) }
-}
-
-/** So that a mistake is told here, and not to whoever makes a sandbox. */
-function assertAmounts({
-  memory,
-  cpu,
-  disk,
-}: NonNullable<Parameters<UseCases['createTemplate']>[0]['resources']>): void {
-  if (memory !== undefined) parseBytes(memory, 'resources.memory')
-  if (cpu !== undefined) parseCpu(cpu, 'resources.cpu')
-  if (disk !== undefined) parseBytes(disk, 'resources.disk')
 }
 
 function newBuild(templateId: string, tags: string[], createdAt: number): BuildRecord {

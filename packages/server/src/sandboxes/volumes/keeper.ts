@@ -129,6 +129,6 @@ async function create(context: Context, { id, name }: VolumeRecord): Promise<Liv
     volumes: [{ volume: id, name, path: KEPT_AT, readOnly: false }],
     record: { ...image.record, internal: 'volume', network: null, start: null, ports: [] },
   }
-  const input = { idleTimeout: IDLE, description: `keeper of volume ${name}` }
+  const input = { network: false, idleTimeout: IDLE, description: `keeper of volume ${name}` }
   return (await createLive(context, input, 'oneshot', made)).live
 }

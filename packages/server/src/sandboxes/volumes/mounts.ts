@@ -64,9 +64,12 @@ function assertPaths(paths: string[]): void {
   const before: string[] = []
   for (const [index, path] of paths.entries()) {
     const at = `volumes.${index}.path`
-    const names = path.split('/')
-    if (names.includes('.') || names.includes('..'))
-      throw invalid(at, `${JSON.stringify(path)} must have no "." or ".." in it`)
+    const names = path.split('/').slice(1)
+    if (!path.startsWith('/') || path.includes('\0') || names.some((name) => ['', '.', '..'].includes(name)))
+      throw invalid(
+        at,
+        `${JSON.stringify(path)} is no absolute path without "." and ".." and a slash at its end`,
+      )
     const tooLong = names.some((name) => Buffer.byteLength(name) > MAX_NAME)
     if (tooLong || Buffer.byteLength(path) > MAX_PATH)
       throw invalid(at, `must be at most ${MAX_PATH} bytes long, and each name in it ${MAX_NAME}`)

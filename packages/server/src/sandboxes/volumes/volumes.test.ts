@@ -1,5 +1,5 @@
 import { SandboxError } from '@caisson/protocol/errors'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createSandbox } from '../create-sandbox.ts'
 import { collectGarbage } from '../gc.ts'
 import { type Server, until, World } from '../world.test-kit.ts'
@@ -88,6 +88,12 @@ test.each<[string, string?]>([
   ['/.caisson'],
   ['/a/../etc'],
   ['/./a'],
+  ['/'],
+  [''],
+  ['data'],
+  ['/data/'],
+  ['/a//b'],
+  ['/a\0b'],
   ['a name that is too long', `/${'x'.repeat(256)}`],
   ['a path that is too long', `/${'a/'.repeat(600)}b`],
 ])('a volume is not mounted at %s', async (what, path = what) => {
@@ -312,6 +318,19 @@ test('files that no volume has are collected, and others are not', async () => {
   expect(await volumesOf(false)).toEqual(expected)
   expect([...(await context.layers.volumes!.list()).keys()]).toEqual([id])
   expect(await volumesOf(false)).toEqual([])
+})
+
+test('a volume whose files are lost is told in the log, and stays', async () => {
+  const { useCases, context } = server
+  const { id } = await useCases.createVolume({ name: 'data' })
+  await context.layers.volumes!.remove(id)
+  const told = vi.spyOn(context.log, 'error')
+  expect((await collectGarbage(context, { dryRun: false })).removed).toEqual([])
+  expect(told).toHaveBeenCalledWith(
+    { volume: id, name: 'data' },
+    expect.stringContaining('not in the storage'),
+  )
+  expect(await useCases.getVolume('data')).toMatchObject({ id, usedBytes: null })
 })
 
 test('what cannot be removed at once is collected later', async () => {

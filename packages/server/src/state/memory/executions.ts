@@ -1,4 +1,5 @@
 import { SandboxError } from '@caisson/protocol/errors'
+import { isProgramId } from '../../core/ids.ts'
 import type { ExecutionRecord } from '../../core/records.ts'
 import type { ExecutionStore, Telling } from '../store.ts'
 import type { MemoryEvents } from './events.ts'

@@ -40,6 +40,7 @@ class Context:
         # What the next run has to be told of what happened meanwhile.
         self._notice = None
         self._why = None
+        self._removed = False
 
     def show(self):
         return {"id": self.id, "language": self.language, "cwd": self.cwd}
@@ -52,6 +53,9 @@ class Context:
         """Yields lines to the end of the run. `left`: an event; once it is set, the run is interrupted."""
         async with self._turn:
             if left.is_set():
+                return
+            if self._removed:
+                yield error_line("KernelDied", "The context was removed.", "The context was removed.")
                 return
             self._why = None
             try:
@@ -91,6 +95,7 @@ class Context:
             await self._ensure()
 
     async def remove(self):
+        self._removed = True
         await self._end("The context was removed.")
         async with self._turn:
             await self._drop()
@@ -111,6 +116,9 @@ class Context:
         kernel = KERNELS[self.language](self.cwd, environment())
         try:
             await kernel.start()
+        except OSError as error:
+            await kernel.stop()
+            raise Died(f"it could not be begun: {error}") from None
         except BaseException:
             await kernel.stop()
             raise

@@ -165,8 +165,12 @@ async def main():
     application = Application(routes, contexts=contexts, log_function=lambda _: None)
     server = HTTPServer(application, max_body_size=MAX_BODY, max_buffer_size=MAX_BODY)
     server.listen(PORT, "127.0.0.1")
-    # Most ask for Python first: it begins before they do.
-    await contexts.default("python").start()
+    try:
+        # Most ask for Python first: it begins before they do.
+        await contexts.default("python").start()
+    except Died:
+        # The first run tries again, and tells why not.
+        pass
     await asyncio.Event().wait()
 
 

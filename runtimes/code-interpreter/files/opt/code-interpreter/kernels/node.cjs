@@ -6,8 +6,9 @@ const { Session } = require('node:inspector')
 const { createRequire, stripTypeScriptTypes } = require('node:module')
 const { Socket } = require('node:net')
 const { inspect } = require('node:util')
+const { constants, runInThisContext } = require('node:vm')
 const { Worker } = require('node:worker_threads')
-const { importer, transform } = require('./modules.cjs')
+const { transform } = require('./transform.cjs')
 
 const [socketFd, switchFd, language] = process.argv.slice(2)
 const GROUP = 'run'
@@ -16,7 +17,7 @@ const DISPLAY = Symbol.for('Jupyter.display')
 process.argv.length = 1
 process.execArgv.length = 0
 process.on('SIGINT', () => {})
-process.on('uncaughtException', (error) => console.error(error))
+process.on('uncaughtException', (error) => console.error(`Uncaught ${thrown(error).traceback}`))
 hide('require', createRequire(`${process.cwd()}/`))
 hide('__import', importer(process.cwd()))
 new Worker(`${__dirname}/switch.cjs`, { workerData: Number(switchFd), stdout: false }).unref()
@@ -57,45 +58,52 @@ function interrupt({ interrupt: run }) {
   end(run, [errorLine('Interrupted', 'The run was interrupted.', 'The run was interrupted.')])
 }
 
-/** Tells how a run ended, unless that was told. */
-function end(run, lines) {
+/** Tells how a run ended, unless that was told; everything that it wrote is told before. */
+async function end(run, lines) {
   if (current?.run !== run) return
   for (const [name, value] of current.before)
     if (value === undefined) delete process.env[name]
     else process.env[name] = value
   current = null
+  await Promise.all([process.stdout, process.stderr].map(flushed))
   tell({ ended: run, lines })
 }
 
+function flushed(stream) {
+  return new Promise((resolve) =>
+    stream.writableLength === 0 ? resolve() : stream.write('', () => resolve()),
+  )
+}
+
 function evaluate(run, code) {
-  let expression
+  let changed
   try {
-    expression = transform(language === 'typescript' ? stripTypeScriptTypes(code, { mode: 'transform' }) : code)
+    changed = transform(language === 'typescript' ? stripTypeScriptTypes(code, { mode: 'transform' }) : code)
   } catch (error) {
     end(run, [thrown(error)])
     return
   }
-  expression += `\n//# sourceURL=cell-${run}.js`
-  const asked = { expression, replMode: true, awaitPromise: true, objectGroup: GROUP }
-  session.post('Runtime.evaluate', asked, (refused, answer) => {
+  const expression = `${changed.code}\n//# sourceURL=cell-${run}.js`
+  session.post('Runtime.evaluate', { expression, replMode: true, objectGroup: GROUP }, (refused, answer) => {
     if (refused) end(run, [errorLine('Interrupted', 'The run was interrupted.', 'The run was interrupted.')])
-    else finish(run, answer)
+    else finish(run, answer, changed.waits)
   })
 }
 
-async function finish(run, { result, exceptionDetails }) {
-  const value = valueOf(exceptionDetails?.exception ?? result)
+async function finish(run, { result, exceptionDetails }, waits) {
+  const value = valueBehind(exceptionDetails?.exception ?? result)
   session.post('Runtime.releaseObjectGroup', { objectGroup: GROUP })
   try {
-    if (exceptionDetails) end(run, [thrown(value)])
-    else end(run, value === undefined ? [] : [await shown(value)])
+    if (exceptionDetails) return end(run, [thrown(value)])
+    const found = waits ? await value : value
+    end(run, found === undefined ? [] : [await shown(found)])
   } catch (error) {
     end(run, [thrown(error)])
   }
 }
 
 /** What the debugger speaks of. */
-function valueOf(remote) {
+function valueBehind(remote) {
   let found
   hide('__hand', (value) => {
     found = value
@@ -120,8 +128,7 @@ async function shown(value) {
 
 function thrown(error) {
   if (!(error instanceof Error) && typeof error?.stack !== 'string') {
-    const text = `Uncaught ${inspect(error)}`
-    return errorLine('Error', inspect(error), text)
+    return errorLine('Error', inspect(error), inspect(error))
   }
   return errorLine(String(error.name), String(error.message), stackOf(error))
 }
@@ -129,12 +136,20 @@ function thrown(error) {
 /** Without the lines that are of this program. */
 function stackOf(error) {
   const lines = String(error.stack).split('\n')
-  const own = (line) => /^\s+at /.test(line) && (line.includes(__dirname) || /\(?node:internal/.test(line))
+  const own = (line) => /^\s+at /.test(line) && (line.includes(__dirname) || line.includes('node:'))
   return lines.filter((line) => !own(line)).join('\n')
 }
 
 function errorLine(name, value, traceback) {
   return { type: 'error', name, value, traceback }
+}
+
+/** Imports as a file in this directory would. */
+function importer(directory) {
+  return runInThisContext('(name, options) => import(name, options)', {
+    filename: `${directory}/cell.js`,
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  })
 }
 
 function hide(name, value) {

@@ -52,6 +52,10 @@ class ChartFormatter(BaseFormatter):
     print_method = ObjectName("_repr_e2b_chart_")
     _return_type = dict
 
+    def pop(self, _, default=None):
+        """Whoever sets the formats of pictures takes figures out of all formatters first: not out of this one."""
+        return default
+
 
 class DataFormatter(BaseFormatter):
     format_type = Unicode("e2b/data")
@@ -59,11 +63,18 @@ class DataFormatter(BaseFormatter):
     _return_type = dict
 
 
+class App(IPKernelApp):
+    def init_iopub(self, context):
+        # Without a limit: beyond one, what is told would be dropped, and with it that a run is over.
+        context.sndhwm = 0
+        super().init_iopub(context)
+
+
 def main():
-    app = IPKernelApp.instance(kernel_class=Kernel, log_level="CRITICAL")
+    app = App.instance(kernel_class=Kernel, log_level="CRITICAL")
     app.initialize()
     shell = app.shell
-    shell.colors = "NoColor"
+    shell.run_line_magic("colors", "NoColor")
     formatters = shell.display_formatter.formatters
     charts, data = ChartFormatter(parent=shell.display_formatter), DataFormatter(parent=shell.display_formatter)
     charts.for_type_by_name("matplotlib.figure", "Figure", described("charts"))

@@ -60,17 +60,21 @@ def bar(axes):
     if not containers:
         return None
     lying = containers[0].orientation == "horizontal"
-    names = tick_names(axes.yaxis if lying else axes.xaxis)
-    elements = []
-    for container in containers:
-        for patch in container:
-            middle = patch.get_y() + patch.get_height() / 2 if lying else patch.get_x() + patch.get_width() / 2
-            value = patch.get_width() if lying else patch.get_height()
-            label = names.get(round(middle, 6), plain_number(middle))
-            elements.append({"label": label, "value": plain(value), "group": shown(container.get_label())})
-    if len(elements) > MAX_POINTS:
+    bars = [(of_bar(patch, lying), shown(container.get_label())) for container in containers for patch in container]
+    if len(bars) > MAX_POINTS:
         return None
+    names = tick_names(axes.yaxis if lying else axes.xaxis)
+    if any(place not in names for (place, _), _ in bars):
+        names = {place: plain_number(place) for (place, _), _ in bars}
+    elements = [{"label": names[place], "value": plain(value), "group": group} for (place, value), group in bars]
     return {"type": "bar", **plane(axes), "elements": elements}
+
+
+def of_bar(patch, lying):
+    """Its place on the axis of names, and its length."""
+    if lying:
+        return round(patch.get_y() + patch.get_height() / 2, 6), patch.get_width()
+    return round(patch.get_x() + patch.get_width() / 2, 6), patch.get_height()
 
 
 def box_and_whisker(axes):
@@ -96,13 +100,15 @@ def is_box(line):
 
 def is_lying(box, lines):
     """Its whiskers leave it to the side."""
-    x0, y0, x1, y1 = box
-    middle = (y0 + y1) / 2
+    left, low, right, high = box
+    middle = (low + high) / 2
     for line in lines:
         points = line.get_xydata().tolist()
-        if len(points) == 2 and points[0][1] == points[1][1] and math.isclose(points[0][1], middle, rel_tol=1e-9):
-            if points[0][0] in (x0, x1):
-                return True
+        if len(points) != 2 or any(not math.isclose(y, middle) for _, y in points):
+            continue
+        start, end = sorted(x for x, _ in points)
+        if end == left and start < left or start == right and end > right:
+            return True
     return False
 
 
@@ -180,7 +186,7 @@ def ticks(name, axis):
 def scale(axis):
     if is_dated(axis):
         return "datetime"
-    if hasattr(axis.get_converter() if hasattr(axis, "get_converter") else axis.converter, "convert") and names_of(axis):
+    if names_of(axis):
         return "categorical"
     found = axis.get_scale()
     return found if found in SCALES else "linear"
