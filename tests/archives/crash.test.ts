@@ -2,9 +2,8 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Client, Sandbox } from 'caisson'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { leftovers, untilNone } from '../crash/host.ts'
 import type { TestServer } from '../fixture.ts'
-import { cannotSave, crash, garbage, startSaving } from '../saved/world.ts'
+import { cannotSave, crash, nothingIsOrphaned, startSaving } from '../saved/world.ts'
 import { layer, layout } from './image.ts'
 import { exported, snapshotArchive, zstd } from './world.ts'
 
@@ -20,17 +19,6 @@ describe.skipIf(cannotSave !== null)('a server that dies', () => {
     await server?.[Symbol.asyncDispose]()
   })
 
-  async function nothingIsOrphaned(): Promise<void> {
-    await untilNone('nothing is left behind', async () => {
-      const { sandboxes } = await client.call('listSandboxes')
-      const strangers = leftovers(
-        server,
-        sandboxes.map(({ id }) => id),
-      )
-      return [...strangers, ...sandboxes.map(({ id }) => id), ...(await garbage(client))]
-    })
-  }
-
   test.each(['snapshot:saved', 'snapshot:recorded'])(
     'at %s has imported the snapshot, or nothing',
     async (place) => {
@@ -39,7 +27,7 @@ describe.skipIf(cannotSave !== null)('a server that dies', () => {
       const { snapshots } = await client.call('listSnapshots', { name: 'cut' })
       expect(snapshots.length).toBe(place === 'snapshot:recorded' ? 1 : 0)
       for (const { id } of snapshots) await client.call('deleteSnapshot', { snapshot: id })
-      await nothingIsOrphaned()
+      await nothingIsOrphaned(server, client, { living: false })
     },
   )
 
@@ -54,7 +42,7 @@ describe.skipIf(cannotSave !== null)('a server that dies', () => {
       await client.runtimes.import('cut:1', image)
       await client.runtimes.delete('cut:1')
       await client.call('collectGarbage', {})
-      await nothingIsOrphaned()
+      await nothingIsOrphaned(server, client, { living: false })
     },
   )
 
@@ -68,7 +56,7 @@ describe.skipIf(cannotSave !== null)('a server that dies', () => {
     await reading.next().catch(() => {})
     await reading.return()
     await server.up()
-    await nothingIsOrphaned()
+    await nothingIsOrphaned(server, client, { living: false })
     expect((await exported(client, 'whole')).length).toBeGreaterThan(1_000_000)
     await client.call('deleteSnapshot', { snapshot: 'whole' })
   })

@@ -126,7 +126,7 @@ describe.skipIf(cannotSave !== null)('snapshots as files', () => {
       'digests that are missing': () => file({ digests: null }),
       'a count that is wrong': () => file({ digests: { entries: 2 } }),
       'digests with more in them': () => file({ digests: { extra: 1 } }),
-      'another version': () => file({ manifest: { version: 2 } }),
+      'another version': () => file({ manifest: { version: 3 } }),
       'another architecture': () => file({ manifest: { arch: 'mips' } }),
       'a manifest that is no JSON': () => file({ manifest: '{' }),
       'a name that is none': () => file({ manifest: { name: '../x' } }),

@@ -16,13 +16,14 @@ name: greeter
 runtime: base
 memory: 256Mi
 ignore: ["**/*.log"]
+user: app
 steps:
   - user: root
-  - copy: --chmod=755 src/ /srv/app/
+  - copy: --chown=app --chmod=755 src/ /srv/app/
   - env: GREETING=hello
   - workdir: /srv/app
   - run: ls -A > /srv/listing
-  - user: agent
+  - user: app
 start: echo started > /tmp/started; sleep 1000
 ready: test -f /tmp/started
 `
@@ -32,7 +33,7 @@ describe.runIf(DRIVER === 'oci')('templates (by the storage that root has)', () 
     await using directory = await temporaryDirectory()
     const cwd = join(directory.path, 'project')
     mkdirSync(join(cwd, 'src'), { recursive: true })
-    writeFileSync(join(cwd, 'src/greet.sh'), 'echo "$GREETING $PWD"\n')
+    writeFileSync(join(cwd, 'src/greet.sh'), 'echo "$GREETING $PWD $(id -un)"\n')
     writeFileSync(join(cwd, 'src/.hidden'), '')
     writeFileSync(join(cwd, 'src/left.log'), '')
     writeFileSync(join(cwd, 'caisson-template.yaml'), BUILD_FILE)
@@ -41,7 +42,7 @@ describe.runIf(DRIVER === 'oci')('templates (by the storage that root has)', () 
     const id = built.stdout.trim()
     expect(id).toMatch(/^tpl_/)
     const sandbox = (await server.cli(['create', '--template', 'greeter'])).stdout.trim()
-    expect((await server.cli(['exec', sandbox, '--', './greet.sh'])).stdout).toBe('hello /srv/app\n')
+    expect((await server.cli(['exec', sandbox, '--', './greet.sh'])).stdout).toBe('hello /srv/app app\n')
     expect((await server.cli(['exec', sandbox, '--', 'cat', '/srv/listing', '/tmp/started'])).stdout).toBe(
       '.hidden\ngreet.sh\nstarted\n',
     )

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { request as httpRequest, type OutgoingHttpHeaders } from 'node:http'
+import { SandboxError } from '@caisson/protocol/errors'
 import { pino } from 'pino'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Api, createApi } from '../../packages/server/src/api/app.ts'
@@ -51,7 +52,10 @@ const useCases = new Proxy(
       KEYS[secret] === undefined ? null : { keyId: 'key_1', scopes: KEYS[secret] },
     getSandbox: async (id: string) => {
       if (id === MINE || id === OTHER) return sandboxNamed(id)
-      throw new Error('not one of this test')
+      throw new SandboxError(id === ENDED ? 'sandbox_ended' : 'sandbox_not_found', {
+        sandbox: id,
+        reason: '',
+      })
     },
   } as unknown as UseCases,
   {

@@ -26,7 +26,7 @@ export class Reach implements AsyncDisposable {
   static async open(): Promise<Reach> {
     const directory = await mkdtemp('/tmp/caisson-t-')
     const open = new Set<Socket>()
-    const server = createServer({ allowHalfOpen: true }, (near) => {
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (near) => {
       const far = connect({ path: join(directory, 'relay'), allowHalfOpen: true })
       for (const socket of [near, far]) {
         open.add(socket)

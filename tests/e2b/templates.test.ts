@@ -42,6 +42,14 @@ describe.skipIf(cannotNetwork)('templates', { timeout: 240_000 }, () => {
         .setEnvs({ GREETING: 'hello', EMPTY: '' })
         .copy('app', '/srv/app', { user: 'root', mode: 0o755 })
         .copy('run.sh', '/usr/local/bin/run-it', { user: 'root' })
+        .copyItems([
+          { src: 'app/one.txt', dest: '/home/user/items/' },
+          { src: 'app/sub', dest: '/home/user/items/sub' },
+        ])
+        .makeDir('/home/user/made/deep', { mode: 0o700 })
+        .makeSymlink('/home/user/items/one.txt', '/home/user/made/link')
+        .rename('/home/user/items/sub', '/home/user/items/moved')
+        .remove('/home/user/items/moved/none', { force: true })
         .setWorkdir('/srv/app')
         .runCmd('echo "$GREETING $(pwd) $(id -un)" > /tmp/seen && echo told')
         .setUser('root')
@@ -66,6 +74,9 @@ describe.skipIf(cannotNetwork)('templates', { timeout: 240_000 }, () => {
         })
         expect((await sandbox.files.read('/tmp/seen')).trim()).toBe('hello /srv/app user')
         expect((await sandbox.files.read('/srv/who')).trim()).toBe('root')
+        expect(await sandbox.files.read('made/link')).toBe('one')
+        expect(await sandbox.files.read('items/moved/two.txt')).toBe('two')
+        expect((await sandbox.files.getInfo('made/deep')).permissions).toBe('drwx------')
         const { stdout } = await sandbox.commands.run(
           'pwd; id -un; echo $GREETING; cat one.txt sub/two.txt link; run-it; stat -c %a:%U one.txt; curl -s localhost:8123 | grep -c one.txt',
         )
@@ -185,7 +196,7 @@ describe.skipIf(cannotNetwork)('templates', { timeout: 240_000 }, () => {
       expect((await sandbox.commands.run('id -un; pwd')).stdout).toBe('user\n/home/user\n')
     })
     const nowhere = await Template.buildInBackground(
-      Template().fromImage('nowhere.test/none:1'),
+      Template().fromImage('127.0.0.1:1/none:1'),
       'nowhere',
       options,
     )
@@ -224,5 +235,9 @@ describe.skipIf(cannotNetwork)('templates', { timeout: 240_000 }, () => {
     const template = MoruTemplate().fromBaseImage().runCmd('echo moru > /home/user/by')
     const moru = await MoruTemplate.build(template, { apiKey: e2b.apiKey, alias: 'by-moru' })
     expect(await read(e2b, moru.templateId, '/home/user/by')).toBe('moru')
+    const behind = await MoruTemplate.buildInBackground(template, { apiKey: e2b.apiKey, alias: 'by-moru' })
+    expect(behind.templateId).toBe(moru.templateId)
+    const status = async () => (await MoruTemplate.getBuildStatus(behind, { apiKey: e2b.apiKey })).status
+    await expect.poll(status, { timeout: 120_000 }).toBe('ready')
   })
 })

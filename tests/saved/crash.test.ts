@@ -1,9 +1,8 @@
 import { type Client, Sandbox } from 'caisson'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FAILPOINTS } from '../../packages/server/src/failpoint.ts'
-import { leftovers, untilNone } from '../crash/host.ts'
 import type { TestServer } from '../fixture.ts'
-import { cannotSave, crash, garbage, PROGRAMS, startSaving, text } from './world.ts'
+import { cannotSave, crash, nothingIsOrphaned, PROGRAMS, startSaving, text } from './world.ts'
 
 /** Where a fork with memory alone comes by; `memory-forks.test.ts` has those. */
 const WITH_MEMORY = ['fork:dumped']
@@ -21,17 +20,6 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
   afterAll(async () => {
     await server?.[Symbol.asyncDispose]()
   })
-
-  async function nothingIsOrphaned(): Promise<void> {
-    await untilNone('nothing is left behind', async () => {
-      const { sandboxes } = await client.call('listSandboxes')
-      const strangers = leftovers(
-        server,
-        sandboxes.map(({ id }) => id),
-      )
-      return [...strangers, ...(await garbage(client))]
-    })
-  }
 
   /** A sandbox with a command in it that must live through everything but a restore. */
   async function make(): Promise<{ box: Sandbox; execution: string }> {
@@ -53,7 +41,7 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
       client.call('createCheckpoint', { id: box.id, name: 'a' }, { signal })
     await crash(server, failpoint, create)
     await goesOn(box, execution)
-    await nothingIsOrphaned()
+    await nothingIsOrphaned(server, client, { living: true })
     const checkpoints = await box.checkpoints.list()
     expect(checkpoints.map(({ name }) => name)).toEqual(failpoint === 'checkpoint:recorded' ? ['a'] : [])
     if (checkpoints.length === 0) await box.checkpoints.create('a')
@@ -72,7 +60,7 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
     await crash(server, failpoint, restore)
     const state = await text(box, 'cat ~/state ~/other 2>/dev/null; true')
     expect(state).toBe(failpoint === 'restore:recorded' ? 'second\nx' : 'first')
-    await nothingIsOrphaned()
+    await nothingIsOrphaned(server, client, { living: true })
     await box.checkpoints.restore('a')
     expect(await text(box, 'cat ~/state')).toBe('first')
   })
@@ -87,7 +75,7 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
       await crash(server, failpoint, (signal) => client.call('deleteSnapshot', { snapshot: 'a' }, { signal }))
     } else await crash(server, failpoint, create)
     await goesOn(box, execution)
-    await nothingIsOrphaned()
+    await nothingIsOrphaned(server, client, { living: true })
     const { snapshots } = await client.call('listSnapshots')
     expect(snapshots).toHaveLength(failpoint === 'snapshot:recorded' ? 1 : 0)
     if (snapshots.length === 0) await create()
@@ -103,7 +91,7 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
       client.call('forkSandbox', { id: box.id, count: 3 }, { idempotencyKey: failpoint, signal })
     await crash(server, failpoint, fork)
     await goesOn(box, execution)
-    await nothingIsOrphaned()
+    await nothingIsOrphaned(server, client, { living: true })
     const { sandboxes } = await fork()
     expect(await fork()).toMatchObject({ sandboxes: sandboxes.map(({ id }) => ({ id })) })
     const all = (await client.call('listSandboxes')).sandboxes.map(({ id }) => id)
@@ -113,6 +101,6 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
       expect(await text(copy, 'cat ~/state')).toBe('first')
       await copy.delete()
     }
-    await nothingIsOrphaned()
+    await nothingIsOrphaned(server, client, { living: true })
   })
 })

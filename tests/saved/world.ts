@@ -1,5 +1,5 @@
 import { type Client, type Sandbox, SandboxError } from 'caisson'
-import { cannotRun } from '../crash/host.ts'
+import { cannotRun, leftovers, untilNone } from '../crash/host.ts'
 import { type ServerOptions, TestServer } from '../fixture.ts'
 
 /** Why these tests cannot run here; null when they can. */
@@ -72,4 +72,16 @@ export async function crash<T>(
   const first = await answer
   await server.up()
   return first
+}
+
+/** Waits until nothing is left of a server's dead predecessors. @param living whether sandboxes may be there */
+export async function nothingIsOrphaned(
+  server: TestServer,
+  client: Client,
+  { living }: { living: boolean },
+): Promise<void> {
+  await untilNone('nothing is left behind', async () => {
+    const ids = (await client.call('listSandboxes')).sandboxes.map(({ id }) => id)
+    return [...leftovers(server, ids), ...(living ? [] : ids), ...(await garbage(client))]
+  })
 }

@@ -16,7 +16,7 @@ beforeAll(() => {
   cpSync(join(root, 'packages/sdk/dist'), join(modules, 'caisson'), { recursive: true })
   cpSync(join(root, 'packages/protocol/dist'), join(modules, '@caisson/protocol'), { recursive: true })
   writeFileSync(join(dir, 'package.json'), '{"type":"module"}')
-})
+}, 120_000)
 afterAll(() => rmSync(dir, { recursive: true }))
 
 test('the published SDK is JavaScript that loads without zod, ws or type stripping', () => {

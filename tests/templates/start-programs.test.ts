@@ -12,9 +12,9 @@ const base = { runtime: 'base' }
 /** Counts its starts in a file, is ready a moment later, and goes on. */
 const PROGRAM = `
 echo start >> ~/starts
-rm -f /tmp/ready; echo "waiting for $WHO"; sleep 0.3; touch /tmp/ready
+echo "waiting for $WHO"; sleep 0.3
 exec sleep 4321`
-const READY = 'echo looking; test -e /tmp/ready'
+const READY = 'echo looking; pgrep -f "^sleep 4321" > /dev/null'
 const RUNS = `pgrep -fc '^sleep 4321'`
 
 describe.skipIf(cannotSave !== null)('the start program of a template', () => {
@@ -43,7 +43,7 @@ describe.skipIf(cannotSave !== null)('the start program of a template', () => {
   test('runs when a sandbox is made, and is ready by then', async () => {
     await using box = await make()
     // Once in the build, once in here.
-    expect(await text(box, `test -e /tmp/ready && ${RUNS}`)).toBe('1')
+    expect(await text(box, RUNS)).toBe('1')
     expect(await starts(box)).toBe('2')
     const { jobs } = await client.call('listJobs', { id: box.id })
     expect(jobs).toMatchObject([{ tag: 'start', status: 'running' }])
@@ -95,6 +95,16 @@ describe.skipIf(cannotSave !== null)('the start program of a template', () => {
     await client.call('createSnapshot', { id: box.id, name: 'of-served' })
     await using third = await Sandbox.create({ client, snapshot: 'of-served', env: { WHO: 'me' } })
     expect([await text(third, RUNS), await starts(third)]).toEqual(['1', '3'])
+  })
+
+  test('comes along in a file of a snapshot', async () => {
+    await using box = await make()
+    await client.call('createSnapshot', { id: box.id, name: 'as-a-file' })
+    const exported = await client.snapshots.export('as-a-file')
+    const imported = await client.snapshots.import(exported, { name: 'from-a-file' })
+    await using other = await Sandbox.create({ client, snapshot: imported.id, env: { WHO: 'me' } })
+    expect([await text(other, RUNS), await starts(other)]).toEqual(['1', '3'])
+    expect(await client.call('getSandbox', { id: other.id })).toMatchObject({ startCommand: PROGRAM })
   })
 
   test('goes on when the server is restarted', async () => {

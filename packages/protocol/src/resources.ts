@@ -563,12 +563,9 @@ export const FileInfo = z
       })
       .optional()
       .meta({ description: 'What a link leads to in the end, told with attributes.' }),
-    attributesSkipped: z
-      .int()
-      .optional()
-      .meta({
-        description: 'Attributes that could not be told, because they are too large or not readable.',
-      }),
+    attributesSkipped: z.int().optional().meta({
+      description: 'Attributes that could not be told, because they are too large or not readable.',
+    }),
   })
   .meta({ id: 'FileInfo' })
 export type FileInfo = z.infer<typeof FileInfo>

@@ -4,8 +4,8 @@ import { ArchiveDownload } from './archive.ts'
 import type { CallOptions, Client } from './client.ts'
 import type { InputOf, OutputOf } from './contract.ts'
 import { type FilesToCreate, fileList } from './file-list.ts'
+import { readWhole } from './read-whole.ts'
 import { bytesOf, type Source } from './stdin.ts'
-import { concat } from './transport/transport.ts'
 import type { FileSource } from './upload.ts'
 import { type FileWatch, openWatch } from './watch.ts'
 import { type WriteOptions, writeFile } from './write-file.ts'
@@ -31,9 +31,6 @@ export interface FileLink extends Omit<OutputOf<'signFile'>, 'url'> {
   /** null: the server is not reached over TCP; append `path` to an address that is. */
   url: string | null
 }
-
-/** Larger files are read by `stream()`: a program in the sandbox decides how large its files are. */
-const READ_LIMIT = 1_073_741_824
 
 /**
  * The files of a sandbox.
@@ -62,16 +59,8 @@ export class Files {
    *
    * @throws SandboxError `file_not_found`, `file_denied`, `file_wrong_type`; `payload_too_large` beyond 1 GiB
    */
-  async read(path: string, options: ReadOptions = {}): Promise<Uint8Array> {
-    const parts: Uint8Array[] = []
-    let size = 0
-    for await (const part of this.stream(path, options)) {
-      size += part.length
-      if (size > READ_LIMIT)
-        throw new SandboxError('payload_too_large', { what: `"${path}"`, limit: READ_LIMIT })
-      parts.push(part)
-    }
-    return concat(parts)
+  read(path: string, options: ReadOptions = {}): Promise<Uint8Array> {
+    return readWhole(path, this.stream(path, options))
   }
 
   /** Reads a file as UTF-8. */

@@ -12,7 +12,7 @@ const SOONEST = 100
 const LATEST = 1000
 
 /**
- * Follows a build to its end and tells its log; an abort cancels it.
+ * Follows a build to its end and tells its log.
  *
  * @throws SandboxError `build_failed`, `aborted`
  */
@@ -26,14 +26,9 @@ export async function followBuild(
     if (last.push(entry) > TOLD) last.shift()
     onLog?.(entry)
   }
-  try {
-    const build = await untilEnded(builds, id, tell, signal)
-    if (build.status === 'ready') return build
-    throw failed(name, build, last)
-  } catch (error) {
-    if (signal?.aborted) await builds.cancel(id).catch(() => {})
-    throw error
-  }
+  const build = await untilEnded(builds, id, tell, signal)
+  if (build.status === 'ready') return build
+  throw failed(name, build, last)
 }
 
 async function untilEnded(

@@ -42,6 +42,7 @@ test('a build is followed to its end, and its log is told once, in order', async
       from: { runtime: 'base' },
       steps: [{ type: 'run', command: 'true' }],
       startCommand: 'serve',
+      user: 'app',
     },
     { onLog: ({ message }) => told.push(message) },
   )
@@ -49,7 +50,12 @@ test('a build is followed to its end, and its log is told once, in order', async
   expect(told).toEqual(['one', 'two', 'three'])
   expect(asked.slice(0, 2).map(({ body }) => body)).toEqual([
     { name: 'web', tags: ['v1'] },
-    { from: { runtime: 'base' }, steps: [{ type: 'run', command: 'true' }], startCommand: 'serve' },
+    {
+      from: { runtime: 'base' },
+      steps: [{ type: 'run', command: 'true' }],
+      startCommand: 'serve',
+      user: 'app',
+    },
   ])
 })
 
@@ -74,6 +80,16 @@ test('an abort cancels the build', async () => {
     { signal: controller.signal, onLog: () => controller.abort() },
   )
   await expect(aborted).rejects.toMatchObject({ code: 'aborted' })
+  expect(requests().at(-1)).toBe('DELETE /v1/builds/bld_1')
+})
+
+test('a build that can not be started is not left waiting', async () => {
+  const refused = () => new Error('runtime_not_found')
+  const { client, requests } = await serverOf(
+    building({}, [], 0, { 'POST /v1/builds/bld_1/start': refused, 'DELETE /v1/builds/bld_1': build }),
+  )
+  const made = client.templates.build({ name: 'web', from: { runtime: 'none' } })
+  await expect(made).rejects.toMatchObject({ code: 'runtime_not_found' })
   expect(requests().at(-1)).toBe('DELETE /v1/builds/bld_1')
 })
 

@@ -27,6 +27,11 @@ export interface TemplateDefinition {
   /** Exactly one of `runtime`, `template`, `snapshot` and `image`. */
   from: BuildFrom
   steps?: TemplateStep[] | undefined
+  /**
+   * Who the steps and its sandboxes run as, with the home as their directory, unless they say otherwise; made where the
+   * image does not have it. Default: what the image says.
+   */
+  user?: string | undefined
   /** Runs from the start of each sandbox on, in the background. */
   startCommand?: string | undefined
   /** Tried again and again until it ends with 0; a sandbox is there when it has. */
@@ -85,16 +90,31 @@ export class Templates {
     definition: TemplateDefinition,
     options: TemplateBuildOptions = {},
   ): Promise<{ template: Template; build: Build }> {
-    const { name, tags, resources, from, startCommand, readyCommand, force } = definition
+    const { name, tags, resources, from, user, startCommand, readyCommand, force } = definition
     const { signal, onLog, directory = '.' } = options
     const steps = await this.#steps(definition, directory, signal)
     const asked = { name, ...(tags && { tags }), ...(resources && { resources }) }
     const { template, build } = await this.#client.call('createTemplate', asked, { signal })
     const program = { ...(startCommand && { startCommand }), ...(readyCommand && { readyCommand }) }
-    const started = { build: build.id, from, steps, ...program, ...(force && { force }) }
-    await this.#client.call('startBuild', started, { signal })
-    const ended = await followBuild(this.builds, { id: build.id, name }, { signal, onLog })
-    return { template: await this.get(template.id, { signal }), build: ended }
+    const started = {
+      build: build.id,
+      from,
+      steps,
+      ...(user && { user }),
+      ...program,
+      ...(force && { force }),
+    }
+    let begun = false
+    try {
+      await this.#client.call('startBuild', started, { signal })
+      begun = true
+      const ended = await followBuild(this.builds, { id: build.id, name }, { signal, onLog })
+      return { template: await this.get(template.id, { signal }), build: ended }
+    } catch (error) {
+      // One that has begun goes on without us, unless that is not wanted.
+      if (!begun || signal?.aborted) await this.builds.cancel(build.id).catch(() => {})
+      throw error
+    }
   }
 
   /** A page of templates, by name unless `sort` says otherwise. */

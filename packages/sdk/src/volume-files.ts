@@ -1,8 +1,7 @@
-import { SandboxError } from '@caisson/protocol/errors'
 import type { FileInfo } from '@caisson/protocol/resources'
 import type { CallOptions, Client } from './client.ts'
+import { readWhole } from './read-whole.ts'
 import { bytesOf, type Source } from './stdin.ts'
-import { concat } from './transport/transport.ts'
 
 /** Which part of a file of a volume is read. */
 export interface VolumeReadOptions extends CallOptions {
@@ -19,9 +18,6 @@ export interface VolumeOwner {
   uid?: number | undefined
   gid?: number | undefined
 }
-
-/** Larger files are read by `stream()`: whoever has the volume decides how large its files are. */
-const READ_LIMIT = 1_073_741_824
 
 /** Files of a volume; paths begin at its own root, "/". */
 export class VolumeFiles {
@@ -53,16 +49,8 @@ export class VolumeFiles {
    *
    * @throws SandboxError `file_not_found`, `file_wrong_type`; `payload_too_large` beyond 1 GiB
    */
-  async read(path: string, options: VolumeReadOptions = {}): Promise<Uint8Array> {
-    const parts: Uint8Array[] = []
-    let size = 0
-    for await (const part of this.stream(path, options)) {
-      size += part.length
-      if (size > READ_LIMIT)
-        throw new SandboxError('payload_too_large', { what: `"${path}"`, limit: READ_LIMIT })
-      parts.push(part)
-    }
-    return concat(parts)
+  read(path: string, options: VolumeReadOptions = {}): Promise<Uint8Array> {
+    return readWhole(path, this.stream(path, options))
   }
 
   /** Reads a file as UTF-8. */

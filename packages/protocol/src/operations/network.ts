@@ -16,6 +16,9 @@ const byPort = z.object({
   port: z.coerce.number().int().min(1024).max(65_535),
 })
 
+/** Where all ports are exposed, those that could not be alone are as well. */
+const byAnyPort = byPort.extend({ port: z.coerce.number().int().min(1).max(65_535) })
+
 /** What sandboxes reach, and how they are reached. */
 export const network = {
   getNetwork: define({
@@ -103,7 +106,7 @@ export const network = {
     summary: 'Make a link and a token that open a private port for some time',
     http: 'POST /v1/sandboxes/{id}/ports/{port}/links',
     scope: 'exec',
-    params: byPort,
+    params: byAnyPort,
     body: z.strictObject({
       ttl: Fields.duration.default('24h').meta({ description: 'At most 30 days.' }),
     }),

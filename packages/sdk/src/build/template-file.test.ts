@@ -112,6 +112,7 @@ describe('a build file', () => {
       '  - copy: --chmod=644 src/ /app/',
       'start: python3 -m http.server 8000',
       'ready: curl -sf localhost:8000',
+      'user: app',
     ].join('\n')
     expect(readTemplateSpec(text, 'caisson-template.yaml')).toEqual({
       name: 'web',
@@ -119,6 +120,7 @@ describe('a build file', () => {
       resources: { memory: '512Mi' },
       tags: ['v1', 'latest'],
       ignore: ['**/*.log'],
+      user: 'app',
       steps: [
         { type: 'user', user: 'root' },
         { type: 'env', env: { A: '1.10' } },

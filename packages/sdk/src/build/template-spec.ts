@@ -9,7 +9,18 @@ export type TemplateSpec = Omit<TemplateDefinition, 'name'> & { name: string | u
 
 const SOURCES = ['runtime', 'template', 'snapshot', 'image'] as const
 const RESOURCES = ['memory', 'cpu', 'disk'] as const
-const FIELDS = ['version', 'name', ...SOURCES, ...RESOURCES, 'tags', 'ignore', 'steps', 'start', 'ready']
+const FIELDS = [
+  'version',
+  'name',
+  ...SOURCES,
+  ...RESOURCES,
+  'tags',
+  'ignore',
+  'user',
+  'steps',
+  'start',
+  'ready',
+]
 /** What JSON has instead of comments. */
 const COMMENT = '$comment'
 
@@ -29,6 +40,7 @@ export function readTemplateSpec(text: string, file: string): TemplateSpec {
   const resources = textsOf(document, RESOURCES)
   const tags = document.list('tags')
   const ignore = document.list('ignore')
+  const user = document.text('user')
   const start = document.text('start')
   const ready = document.text('ready')
   const spec: TemplateSpec = {
@@ -38,6 +50,7 @@ export function readTemplateSpec(text: string, file: string): TemplateSpec {
     ...(Object.keys(resources).length > 0 && { resources }),
     ...(tags.length > 0 && { tags }),
     ...(ignore.length > 0 && { ignore }),
+    ...(user !== undefined && { user }),
     ...(start !== undefined && { startCommand: start }),
     ...(ready !== undefined && { readyCommand: ready }),
   }

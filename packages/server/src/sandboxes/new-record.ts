@@ -11,7 +11,7 @@ import type { Context } from './context.ts'
 import type { CreateInput, Made } from './create-live.ts'
 import { networksOf } from './network/attach.ts'
 import { assertDepth } from './pause-depth.ts'
-import { parseAllPorts, parsePortHost, parsePorts } from './ports.ts'
+import { parseAllPorts, parsePortHost, parsePorts } from './port-rules.ts'
 
 /**
  * The record of a sandbox that is asked for, with everything that can be refused before anything is started. Its uid

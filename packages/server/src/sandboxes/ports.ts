@@ -1,5 +1,5 @@
 import { SandboxError } from '@caisson/protocol/errors'
-import type { CreateSandbox, ExposedPort } from '@caisson/protocol/resources'
+import type { ExposedPort } from '@caisson/protocol/resources'
 import { parseDuration } from '../core/duration.ts'
 import { newEvent } from '../core/events.ts'
 import { invalid } from '../core/invalid.ts'
@@ -12,21 +12,16 @@ import { connectPort, hold } from './dial.ts'
 import type { Live } from './live.ts'
 import { endedError, findLiving, findSandbox } from './lookup.ts'
 import { presentLive } from './pausing/kept.ts'
+import { assertPort, byNumber, type Exposed, findExposed, hostFor, MAX_PORTS } from './port-rules.ts'
 import { openedUntil, signPortToken } from './port-tokens.ts'
 import { portUrl, showPorts } from './port-urls.ts'
 import { isSame, tokenUseCases } from './tokens.ts'
 import type { OpenPort, ReachedPort, UseCases } from './use-cases.ts'
 
 type PortUseCases = Pick<UseCases, 'listPorts' | 'exposePort' | 'unexposePort' | 'linkPort' | 'reachPort'>
-type Exposed = SandboxRecord['ports'][number]
 
-const MIN_PORT = 1024
-const MAX_PORT = 65_535
-const MAX_PORTS = 64
 const DEFAULT_TTL = '24h'
 const MAX_TTL_MS = 30 * 24 * 3_600_000
-/** A name or an address, and a port: what may stand in a Host header. */
-const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?$/i
 
 export function portUseCases(context: Context): PortUseCases {
   const { sandboxTokens } = tokenUseCases(context)
@@ -37,34 +32,6 @@ export function portUseCases(context: Context): PortUseCases {
     linkPort: (...args) => linkPort(context, ...args),
     reachPort: (...args) => reachPort(context, sandboxTokens, ...args),
   }
-}
-
-/** The ports that a new sandbox was asked to expose. @throws SandboxError `invalid_request` */
-export function parsePorts(asked: CreateSandbox['ports']): Exposed[] {
-  const since = Date.now()
-  const ports = (asked ?? []).map((each) => {
-    const { port, access = 'private' } = typeof each === 'number' ? { port: each } : each
-    assertPort(port, 'ports')
-    return { port, access, since }
-  })
-  if (ports.length > MAX_PORTS) throw invalid('ports', `at most ${MAX_PORTS} ports can be exposed`)
-  const twice = ports.find(({ port }, at) => ports.findIndex((other) => other.port === port) !== at)
-  if (twice !== undefined) throw invalid('ports', `port ${twice.port} is named twice`)
-  return ports.sort(byNumber)
-}
-
-/** Whether a new sandbox was asked to expose every port, and from now on to whom. */
-export function parseAllPorts(asked: CreateSandbox['allPorts']): SandboxRecord['allPorts'] {
-  return asked === undefined ? null : { access: asked, since: Date.now() }
-}
-
-/** The Host that programs of a new sandbox shall see. @throws SandboxError `invalid_request` for what no Host can be */
-export function parsePortHost(asked: CreateSandbox['portHost']): string | null {
-  if (asked === undefined) return null
-  if (!HOST.test(hostFor(asked, MAX_PORT)))
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: that is how it is written.
-    throw invalid('portHost', 'must be a host name or an address, such as "localhost:${PORT}"')
-  return asked
 }
 
 async function exposePort(
@@ -184,20 +151,6 @@ async function awakePort(context: Context, id: string, admitted: Exposed): Promi
   }
 }
 
-/** How a port is exposed: as it is listed, or else as all are. */
-function findExposed({ id, ports, allPorts }: SandboxRecord, port: number): Exposed {
-  const listed = ports.find((each) => each.port === port)
-  if (listed !== undefined) return listed
-  if (allPorts === null || port < 1 || port > MAX_PORT)
-    throw new SandboxError('port_not_exposed', { sandbox: id, port })
-  return { port, ...allPorts }
-}
-
-function hostFor(pattern: string, port: number): string {
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: that is how it is written.
-  return pattern.replaceAll('${PORT}', `${port}`)
-}
-
 /** What ends the connections to the ports of a sandbox that runs. With its agent they break by themselves. */
 const openPorts = new WeakMap<Live, Map<number, AbortController>>()
 
@@ -215,13 +168,4 @@ function cut(context: Context, id: string, port: number): void {
   const ports = live && openPorts.get(live)
   ports?.get(port)?.abort()
   ports?.delete(port)
-}
-
-function assertPort(port: number, path: string): void {
-  if (!Number.isInteger(port) || port < MIN_PORT || port > MAX_PORT)
-    throw invalid(path, `${port} can not be exposed; ports ${MIN_PORT} to ${MAX_PORT} can`)
-}
-
-function byNumber(a: Exposed, b: Exposed): number {
-  return a.port - b.port
 }

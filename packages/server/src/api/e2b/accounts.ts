@@ -9,8 +9,8 @@ import type { Call } from './route.ts'
  * home relative paths begin.
  */
 export class Actor {
-  /** What requests to the sandbox are made as. */
-  static readonly user = 'root'
+  /** What requests to the sandbox are made as: root, by number, because not every image has a table that names it. */
+  static readonly user = '0'
   readonly #useCases: UseCases
   readonly #sandbox: string
   readonly #name: string | undefined

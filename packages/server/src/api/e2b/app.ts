@@ -4,12 +4,11 @@ import type { Log } from '../../log.ts'
 import type { Metrics } from '../../metrics.ts'
 import type { UseCases } from '../../sandboxes/use-cases.ts'
 import type { Access } from '../access.ts'
-import { drain } from '../errors.ts'
 import type { Beside } from '../listeners.ts'
 import { sendFile } from '../v1/file-stream.ts'
 import { Gate } from './access.ts'
 import { allowEveryOrigin, answerPreflight, isPreflight } from './cors.ts'
-import { Refused, refuse, sendJson, toRefused } from './errors.ts'
+import { endWhenRead, Refused, refuse, sendJson, toRefused } from './errors.ts'
 import { bodyOf, readJson } from './input.ts'
 import type { Answer, Call, Dialect, Route } from './route.ts'
 import { Router } from './router.ts'
@@ -27,6 +26,8 @@ export interface E2bOptions {
   url(): string | null
   volumeIdIsCapability: boolean
 }
+
+const CREATES: readonly string[] = ['sandboxes.create', 'sandboxes.createV2']
 
 /** What is known of a request when it is refused, or answered. */
 interface Progress {
@@ -80,7 +81,7 @@ export class E2bDialect implements Beside {
     try {
       await this.#serve(request, response, progress)
     } catch (error) {
-      this.#refuse(request, response, error, progress)
+      this.#refuse(response, error, progress)
     }
     const { log, metrics } = this.#options
     const operation = `e2b.${progress.route}`
@@ -90,11 +91,13 @@ export class E2bDialect implements Beside {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse, progress: Progress): Promise<void> {
+    // Before the first wait, in which the client may go.
+    const signal = leaving(response)
     allowEveryOrigin(response)
     const target = this.#targetOf(request)
     if (target.form !== 'host') this.#options.access.admitHost(request)
     if (isPreflight(request)) return answerPreflight(request, response)
-    const { route, params } = this.#find(request, target)
+    const { route, params } = this.#find(request, response, target)
     progress.route = route.name
     const query = queryOf(request)
     progress.sandbox = isDaemon(route) ? (target.sandbox ?? '') : ''
@@ -102,9 +105,11 @@ export class E2bDialect implements Beside {
     progress.sandbox = sandbox
     const upload = bodyOf(request, response)
     const body = route.body && (await readJson(route.body, upload))
-    const signal = leaving(response)
     const call: Call = { client: target.client, params, query, body, sandbox, upload, request, signal }
-    await this.#send(response, await route.handle(call), signal)
+    const began = performance.now()
+    const answer = await route.handle(call)
+    if (CREATES.includes(route.name)) this.#options.metrics.created((performance.now() - began) / 1000)
+    await this.#send(response, answer, signal)
   }
 
   #targetOf(request: IncomingMessage): Target {
@@ -116,7 +121,11 @@ export class E2bDialect implements Beside {
   }
 
   /** What a sandbox is named for is its daemon's; other routes of the daemon say by a token which they mean. */
-  #find(request: IncomingMessage, target: Target): { route: Route; params: Record<string, string> } {
+  #find(
+    request: IncomingMessage,
+    response: ServerResponse,
+    target: Target,
+  ): { route: Route; params: Record<string, string> } {
     const { method = '' } = request
     const path = pathOf(request)
     const found =
@@ -124,6 +133,7 @@ export class E2bDialect implements Beside {
     if (found === null) throw new Refused(404, `There is no route ${method} ${path.slice(0, 200)}`)
     if ('route' in found) return found
     const allowed = found.allowed.join(', ')
+    response.setHeader('allow', allowed)
     throw new Refused(405, `${path.slice(0, 200)} takes ${allowed}`)
   }
 
@@ -149,12 +159,12 @@ export class E2bDialect implements Beside {
     }
   }
 
-  #refuse(request: IncomingMessage, response: ServerResponse, error: unknown, progress: Progress): void {
-    drain(request)
+  #refuse(response: ServerResponse, error: unknown, progress: Progress): void {
     if (response.destroyed) return
     if (error instanceof PlainRefusal) {
       response.writeHead(400, { 'content-type': 'text/plain; charset=utf-8' })
-      response.end(error.message)
+      response.write(error.message)
+      endWhenRead(response)
       return
     }
     const refusal = toRefused(error, progress.sandbox)

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import { orAborted } from '../../abort.ts'
 import { drained } from '../../drained.ts'
 import type { ConnectError } from './connect-error.ts'
+import { endWhenRead } from './errors.ts'
 
 /** Bytes that wait for a slow reader before the source has to. */
 const HIGH = 256 * 1024
@@ -49,7 +50,7 @@ export class EnvelopeWriter implements ConnectStream {
     clearInterval(this.#keepalive)
     if (this.#response.destroyed) return
     this.#write(END, error === null ? {} : { error })
-    this.#response.end()
+    endWhenRead(this.#response)
   }
 
   #write(flags: number, message: object): void {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { z } from 'zod'
+import type { z } from 'zod'
 import { FILES_LIMIT, parse, parseJson } from '../input.ts'
 import { ConnectError, toConnectError } from './connect-error.ts'
 import { type ConnectStream, EnvelopeWriter, envelopes, Malformed } from './connect-stream.ts'
@@ -8,6 +8,7 @@ import { fromJson, readJson } from './input.ts'
 import type { Call, Route } from './route.ts'
 
 export { ConnectError } from './connect-error.ts'
+export { bytes, enumeration, field, integer } from './connect-fields.ts'
 export type { ConnectStream } from './connect-stream.ts'
 
 /** Seconds of silence after which a keepalive is sent, unless the client says another number. */
@@ -176,29 +177,4 @@ export function userOf({ request }: Pick<Call, 'request'>): string | undefined {
 
 function mediaTypeOf({ headers }: IncomingMessage): string {
   return (headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
-}
-
-/** A field that may be left out, or be null, which in JSON of protocol buffers is the same. */
-export function field<S extends z.ZodType>(schema: S): z.ZodType<z.output<S> | undefined> {
-  return schema.nullish().transform((value) => value ?? undefined) as z.ZodType<z.output<S> | undefined>
-}
-
-/** An integer, as a number or as its digits. */
-export const integer = z.union([z.int(), z.string().regex(/^-?\d{1,15}$/)]).transform(Number)
-
-/** Bytes in base64, of either alphabet. */
-export const bytes = z
-  .string()
-  .regex(/^[A-Za-z0-9+/_-]*={0,2}$/, 'must be base64')
-  .transform((text) => Buffer.from(text, 'base64'))
-
-/** An enumeration, by name or number. @returns the name */
-export function enumeration<N extends string>(numbers: Record<N, number>): z.ZodType<N> {
-  const names = Object.keys(numbers) as N[]
-  return z.union([z.string(), z.int()]).transform((value, context) => {
-    const name = names.find((each) => each === value || numbers[each] === value)
-    if (name !== undefined) return name
-    context.addIssue({ code: 'custom', message: `must be one of ${names.join(', ')}` })
-    return z.NEVER
-  }) as unknown as z.ZodType<N>
 }

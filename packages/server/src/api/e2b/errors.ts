@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { type ErrorCode, SandboxError } from '@caisson/protocol/errors'
+import { drain } from '../errors.ts'
 import { toSandboxId } from './ids.ts'
 
 /** A refusal as these clients are told of it: `{code, message}`, where the code is the status. */
@@ -61,11 +62,22 @@ export function messageOf(error: SandboxError): string {
 
 /** Sends a refusal; what has begun already is broken off. */
 export function refuse(response: ServerResponse, { status, message, extra }: Refused): void {
-  if (response.headersSent) {
-    response.destroy()
+  if (response.headersSent) response.destroy()
+  else sendJson(response, status, { code: status, message, ...extra })
+}
+
+/**
+ * Ends an answer when the rest of the request has been read: where the client wants the connection closed, ending it would
+ * close it at once, and the kernel throw away the answer together with what was not read.
+ */
+export function endWhenRead(response: ServerResponse): void {
+  const { req: request } = response
+  if (request.complete || request.destroyed) {
+    response.end()
     return
   }
-  sendJson(response, status, { code: status, message, ...extra })
+  drain(request)
+  request.once('end', () => response.end()).once('close', () => response.end())
 }
 
 export function sendJson(
@@ -80,7 +92,8 @@ export function sendJson(
     'content-type': 'application/json; charset=utf-8',
     'content-length': body.length,
   })
-  response.end(body)
+  response.write(body)
+  endWhenRead(response)
 }
 
 function shown(id: string): string {

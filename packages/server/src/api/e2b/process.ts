@@ -107,12 +107,16 @@ function directory(cwd: string): string {
 
 /** By what programs know that they run in a sandbox, and in which. */
 async function identity(useCases: Dialect['useCases'], call: Call): Promise<Record<string, string>> {
+  const sandbox = await useCases.getSandbox(call.sandbox)
   const prefix = call.client === 'moru' ? 'MORU' : 'E2B'
-  return {
+  const own = {
     [`${prefix}_SANDBOX`]: 'true',
     [`${prefix}_SANDBOX_ID`]: toSandboxId(call.sandbox),
-    [`${prefix}_TEMPLATE_ID`]: templateIdOf(await useCases.getSandbox(call.sandbox)),
+    [`${prefix}_TEMPLATE_ID`]: templateIdOf(sandbox),
   }
+  const [volume] = sandbox.volumes
+  if (call.client !== 'moru' || volume === undefined) return own
+  return { ...own, MORU_VOLUME_ID: volume.volumeId, MORU_VOLUME_MOUNT_PATH: volume.path }
 }
 
 /** The environment is not told: it may hold secrets. */

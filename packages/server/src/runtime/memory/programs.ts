@@ -51,6 +51,11 @@ export const PROGRAMS: Readonly<Record<string, Program>> = {
     io.ignore(signals.split(','))
     return PROGRAMS[name]?.(io, args) ?? 127
   },
+  /** `-c` and a text that is one program with its words: nothing else of a shell is here. */
+  '/bin/sh': (io, [, text = '']) => {
+    const [name = '', ...args] = text.split(' ')
+    return PROGRAMS[name]?.(io, args) ?? 127
+  },
 }
 
 async function print(io: ProgramIo, text: string, stream: 'stdout' | 'stderr' = 'stdout'): Promise<number> {

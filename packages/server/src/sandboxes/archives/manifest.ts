@@ -42,7 +42,7 @@ export const Manifest = z.strictObject({
     .strictObject({
       command: z.string().min(1).max(131_072),
       ready: z.string().min(1).max(131_072).nullable(),
-      ports: z.array(z.int().min(1).max(65_535)).max(64).optional(),
+      ports: z.array(z.int().min(1024).max(65_535)).max(64).optional(),
     })
     .nullable()
     .default(null),

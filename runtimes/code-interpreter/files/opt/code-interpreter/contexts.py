@@ -85,7 +85,7 @@ class Context:
             kernel.interrupt()
             await asyncio.sleep(1)
         self._notice = "The run before could not be interrupted: the context was begun anew."
-        await kernel.stop()
+        await kernel.process.stop()
 
     async def restart(self):
         await self._end("The context was restarted.")

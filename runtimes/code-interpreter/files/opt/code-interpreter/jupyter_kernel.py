@@ -10,11 +10,14 @@ from lines import display_line, error_line
 from process import Died, Process
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-# A kernel that does not answer for so long after its start never will.
+# A kernel that has said nothing for so long after its start never will.
 START_SECONDS = 60
-# With more characters of output that nobody has taken the kernel is held, and goes on with less.
-HOLD_AT = 32 * 2**20
-GO_ON_AT = 8 * 2**20
+# While it starts, it is asked so often.
+ASK_SECONDS = 0.1
+# Messages of a kernel that are kept while nobody takes them; then it waits.
+MAX_MESSAGES = 32
+# Pieces of a stream that have come meanwhile are told as one, of about so many characters.
+PIECE = 2**18
 
 
 class JupyterKernel:
@@ -25,8 +28,6 @@ class JupyterKernel:
         self._env = env
         self._directory = None
         self._client = None
-        self._backlog = Backlog(self)
-        self._listening = None
         self.process = None
 
     async def start(self):
@@ -44,56 +45,72 @@ class JupyterKernel:
         await self.process.start()
         self._client = AsyncKernelClient(connection_file=file)
         self._client.load_connection_file()
-        # A kernel does not wait for its listeners: without a limit nothing is lost, and `Backlog` is the limit.
-        self._client.context.rcvhwm = 0
+        self._client.context.rcvhwm = MAX_MESSAGES
+        # In milliseconds: where it listens appears while we look for it.
+        self._client.context.reconnect_ivl = 20
         self._client.start_channels(stdin=False, hb=False)
         await self._until_ready()
 
     async def _until_ready(self):
-        ready = asyncio.ensure_future(self._client.wait_for_ready(timeout=START_SECONDS))
+        """What it publishes is lost until it is listened to, so it is asked until something is heard."""
+        heard = asyncio.ensure_future(self._next())
         try:
-            await self._or_gone(ready)
-        except RuntimeError as error:
-            raise Died(f"it was not ready: {error}") from None
-        self._listening = asyncio.ensure_future(self._listen())
-
-    async def _listen(self):
-        while True:
-            self._backlog.put(await self._client.get_iopub_msg())
+            for _ in range(int(START_SECONDS / ASK_SECONDS)):
+                self._client.kernel_info()
+                await asyncio.wait({heard}, timeout=ASK_SECONDS)
+                if heard.done():
+                    return heard.result()
+            raise Died("it was not ready in time")
+        finally:
+            heard.cancel()
 
     async def execute(self, code, env):
         """Yields what the run tells, to its end. Raises Died."""
         client = self._client
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
         message = client.session.msg("execute_request", {**content, "stop_on_error": False, "caisson_env": env})
-        self._backlog.begin(message["header"]["msg_id"])
         client.shell_channel.send(message)
-        while True:
-            heard = await self._or_gone(asyncio.ensure_future(self._backlog.get()))
-            kind, content = heard["msg_type"], heard["content"]
+        run = message["header"]["msg_id"]
+        async for kind, content in self._told_of(run):
             if kind == "status" and content["execution_state"] == "idle":
                 break
             line = to_line(kind, content)
             if line is not None:
                 yield line
-        # The reply says nothing more, but would be in the way of the next.
-        await self._or_gone(asyncio.ensure_future(client.get_shell_msg()))
+        # It says nothing more, but would be in the way of the next; so may be answers to what it was asked as it started.
+        while (await self._or_gone(client.get_shell_msg()))["parent_header"].get("msg_id") != run:
+            pass
 
-    def interrupt(self):
-        self.process.interrupt()
+    async def _told_of(self, run):
+        """Kind and content of what is told of a run; threads may tell of earlier ones, too."""
+        ahead = None
+        while True:
+            message, ahead = ahead or await self._next(), None
+            if message["parent_header"].get("msg_id") != run:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            if kind == "stream":
+                text, ahead = await self._more(message)
+                content = {**content, "text": text}
+            yield kind, content
 
-    async def stop(self):
-        if self._listening is not None:
-            self._listening.cancel()
-        if self._client is not None:
-            self._client.stop_channels()
-        if self.process is not None:
-            await self.process.stop()
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+    async def _more(self, first):
+        """The text of a piece and of those after it that are here already; and what came instead of one."""
+        texts, length = [first["content"]["text"]], 0
+        while length < PIECE and await self._client.iopub_channel.msg_ready():
+            message = await self._next()
+            if not continues(first, message):
+                return "".join(texts), message
+            texts.append(message["content"]["text"])
+            length += len(texts[-1])
+        return "".join(texts), None
 
-    async def _or_gone(self, task):
-        """The result of a task, unless the process ends first."""
+    def _next(self):
+        return self._or_gone(self._client.get_iopub_msg())
+
+    async def _or_gone(self, waited):
+        """The result, unless the process ends first."""
+        task = asyncio.ensure_future(waited)
         gone = asyncio.ensure_future(self.process.gone.wait())
         try:
             await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -104,46 +121,24 @@ class JupyterKernel:
             task.cancel()
             gone.cancel()
 
+    def interrupt(self):
+        self.process.interrupt()
 
-class Backlog:
-    """What a kernel has told of the run that is on, and nobody has taken."""
-
-    def __init__(self, kernel):
-        self._kernel = kernel
-        self._run = None
-        self._queue = asyncio.Queue()
-        self._size = 0
-        self._held = False
-
-    def begin(self, run):
-        self._run = run
-        self._queue = asyncio.Queue()
-        self._size = 0
-
-    def put(self, message):
-        # Threads may go on to tell of a run that is over.
-        if message["parent_header"].get("msg_id") != self._run:
-            return
-        self._queue.put_nowait(message)
-        self._size += size_of(message)
-        if self._size > HOLD_AT and not self._held:
-            self._held = True
-            self._kernel.process.hold()
-
-    async def get(self):
-        message = await self._queue.get()
-        self._size -= size_of(message)
-        if self._size < GO_ON_AT and self._held:
-            self._held = False
-            self._kernel.process.go_on()
-        return message
+    async def stop(self):
+        if self._client is not None:
+            self._client.stop_channels()
+        if self.process is not None:
+            await self.process.stop()
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
 
 
-def size_of(message):
-    content = message["content"]
-    if "text" in content:
-        return len(content["text"])
-    return sum(len(value) if isinstance(value, str) else 1000 for value in content.get("data", {}).values()) + 100
+def continues(first, message):
+    return (
+        message["msg_type"] == "stream"
+        and message["content"]["name"] == first["content"]["name"]
+        and message["parent_header"].get("msg_id") == first["parent_header"].get("msg_id")
+    )
 
 
 def to_line(kind, content):

@@ -38,12 +38,6 @@ class Process:
     def interrupt(self):
         self._signal(signal.SIGINT)
 
-    def hold(self):
-        self._signal(signal.SIGSTOP)
-
-    def go_on(self):
-        self._signal(signal.SIGCONT)
-
     async def stop(self):
         """By force: it has nothing to bring in order, and a shell would not listen to less."""
         if self._child is None or self.gone.is_set():

@@ -13,6 +13,8 @@ const { transform } = require('./transform.cjs')
 const [socketFd, switchFd, language] = process.argv.slice(2)
 const GROUP = 'run'
 const DISPLAY = Symbol.for('Jupyter.display')
+const TAKE = 'function (value) { this.__hand(value) }'
+const INTERRUPTED = errorLine('Interrupted', 'The run was interrupted.', 'The run was interrupted.')
 
 process.argv.length = 1
 process.execArgv.length = 0
@@ -20,6 +22,9 @@ process.on('SIGINT', () => {})
 process.on('uncaughtException', (error) => console.error(`Uncaught ${thrown(error).traceback}`))
 hide('require', createRequire(`${process.cwd()}/`))
 hide('__import', importer(process.cwd()))
+hide('__wait', wait)
+// Who writes faster than is read waits, as elsewhere; and what was written is there before a run is over.
+for (const stream of [process.stdout, process.stderr]) stream._handle?.setBlocking?.(true)
 new Worker(`${__dirname}/switch.cjs`, { workerData: Number(switchFd), stdout: false }).unref()
 
 const session = new Session()
@@ -27,6 +32,8 @@ session.connect()
 const socket = new Socket({ fd: Number(socketFd) })
 /** The run that is not over. */
 let current = null
+/** Of these nothing goes on that waits. */
+const interrupted = new Set()
 
 let received = ''
 socket.setEncoding('utf8')
@@ -55,24 +62,28 @@ function begin({ run, code, env }) {
 
 function interrupt({ interrupt: run }) {
   tell({ answered: run })
-  end(run, [errorLine('Interrupted', 'The run was interrupted.', 'The run was interrupted.')])
+  interrupted.add(run)
+  end(run, [INTERRUPTED])
 }
 
-/** Tells how a run ended, unless that was told; everything that it wrote is told before. */
-async function end(run, lines) {
+/** Tells how a run ended, unless that was told. */
+function end(run, lines) {
   if (current?.run !== run) return
   for (const [name, value] of current.before)
     if (value === undefined) delete process.env[name]
     else process.env[name] = value
   current = null
-  await Promise.all([process.stdout, process.stderr].map(flushed))
   tell({ ended: run, lines })
 }
 
-function flushed(stream) {
-  return new Promise((resolve) =>
-    stream.writableLength === 0 ? resolve() : stream.write('', () => resolve()),
-  )
+/** What stands behind `await`: for ever, when the run in which it began was interrupted. */
+async function wait(value) {
+  const run = current?.run
+  try {
+    return await value
+  } finally {
+    if (interrupted.has(run)) await new Promise(() => {})
+  }
 }
 
 function evaluate(run, code) {
@@ -85,7 +96,7 @@ function evaluate(run, code) {
   }
   const expression = `${changed.code}\n//# sourceURL=cell-${run}.js`
   session.post('Runtime.evaluate', { expression, replMode: true, objectGroup: GROUP }, (refused, answer) => {
-    if (refused) end(run, [errorLine('Interrupted', 'The run was interrupted.', 'The run was interrupted.')])
+    if (refused) end(run, [INTERRUPTED])
     else finish(run, answer, changed.waits)
   })
 }
@@ -117,8 +128,6 @@ function valueBehind(remote) {
   delete globalThis.__hand
   return found
 }
-
-const TAKE = 'function (value) { this.__hand(value) }'
 
 async function shown(value) {
   const display = value !== null && typeof value === 'object' ? value[DISPLAY] : undefined

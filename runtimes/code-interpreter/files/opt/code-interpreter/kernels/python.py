@@ -4,14 +4,19 @@ import importlib
 import os
 import sys
 
-# Not the directory of this program, but the one that it is started in, as with any interpreter.
-HERE = sys.path[0]
-sys.path[0] = ""
+# Neither this directory nor, while this is loaded, the one that it is started in: IPython adds that one later.
+HERE = sys.path.pop(0)
 
+from ipykernel.iostream import OutStream  # noqa: E402
 from ipykernel.ipkernel import IPythonKernel  # noqa: E402
 from ipykernel.kernelapp import IPKernelApp  # noqa: E402
 from IPython.core.formatters import BaseFormatter  # noqa: E402
 from traitlets import ObjectName, Unicode  # noqa: E402
+
+# Characters that are written and not sent.
+MAX_BUFFERED = 2**19
+# Messages that are sent and not read.
+MAX_MESSAGES = 32
 
 
 class Kernel(IPythonKernel):
@@ -63,15 +68,27 @@ class DataFormatter(BaseFormatter):
     _return_type = dict
 
 
+class Stream(OutStream):
+    # In seconds: whoever writes waits until there is room, however long.
+    flush_timeout = 10**6
+
+    def write(self, text):
+        length = super().write(text)
+        if self._buffer.tell() > MAX_BUFFERED:
+            self.flush()
+        return length
+
+
 class App(IPKernelApp):
     def init_iopub(self, context):
-        # Without a limit: beyond one, what is told would be dropped, and with it that a run is over.
-        context.sndhwm = 0
+        # Whoever tells waits until there is room; usually it would be dropped, and with it that a run is over.
+        context.sndhwm = MAX_MESSAGES
+        context.xpub_nodrop = 1
         super().init_iopub(context)
 
 
 def main():
-    app = App.instance(kernel_class=Kernel, log_level="CRITICAL")
+    app = App.instance(outstream_class="__main__.Stream", kernel_class=Kernel, log_level="CRITICAL")
     app.initialize()
     shell = app.shell
     shell.run_line_magic("colors", "NoColor")

@@ -32,12 +32,17 @@ function read(code) {
   return null
 }
 
-/** Imports that are calls, and whether something waits outside of functions. */
+/** Imports that are calls, what is waited for, and whether that is outside of functions. */
 function find(node, isTop, changes, top) {
   if (Array.isArray(node)) for (const one of node) find(one, isTop, changes, top)
   if (typeof node?.type !== 'string') return
   const { type, start } = node
   if (type === 'ImportExpression') replace(changes, start, start + 'import'.length, '__import')
+  // What is interrupted goes no further than to its next `await`.
+  if (type === 'AwaitExpression') {
+    replace(changes, start, node.argument.start, 'await __wait(')
+    replace(changes, node.end, node.end, ')')
+  }
   if (isTop && (type === 'AwaitExpression' || (type === 'ForOfStatement' && node.await))) top.waits = true
   const isWithin = isTop && !/Function|Class/.test(type)
   for (const inner of Object.values(node))
