@@ -139,6 +139,7 @@ const SNAPSHOT: Snapshot = {
   tag: 'latest',
   description: null,
   public: false,
+  memory: false,
   metadata: {},
   runtime: 'base:latest',
   sandboxId: 'sbx_1',

@@ -210,6 +210,19 @@ describeInterpreter('a run that does not end', () => {
     expect((await sandbox.runCode('kept')).text).toBe('still here')
   })
 
+  test('and does not listen is ended with its context, and the next run says so', async ({ sandbox }) => {
+    const context = await sandbox.createCodeContext()
+    const deaf = `import time
+while True:
+    try: time.sleep(1)
+    except KeyboardInterrupt: pass`
+    await expect(sandbox.runCode(deaf, { context, timeoutMs: 500 })).rejects.toThrow(/timed out/i)
+    const next = await sandbox.runCode('"anew"', { context })
+    expect(next.text).toBe('anew')
+    expect(next.logs.stderr.join('')).toContain('could not be interrupted')
+    await sandbox.removeCodeContext(context)
+  })
+
   test('whose process ends is told, and the next begins a new one', async ({ sandbox }) => {
     const context = await sandbox.createCodeContext()
     const died = await sandbox.runCode('print("last words", flush=True)\nimport os; os._exit(9)', { context })

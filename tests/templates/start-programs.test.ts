@@ -37,7 +37,8 @@ describe.skipIf(cannotSave !== null)('the start program of a template', () => {
     await server?.[Symbol.asyncDispose]()
   })
 
-  const make = (more = {}) => Sandbox.create({ client, template: 'served', ...more })
+  // How it goes on as it was kept is in tests/saved/processes.test.ts.
+  const make = (more = {}) => Sandbox.create({ client, template: 'served', processes: false, ...more })
   const starts = (box: Sandbox) => text(box, 'grep -c start ~/starts')
 
   test('runs when a sandbox is made, and is ready by then', async () => {

@@ -253,6 +253,7 @@ describe.skipIf(cannotSave !== null)('templates', () => {
       [{ from: { template: 'nonesuch' } }, 'template_not_found'],
       [{ from: { snapshot: 'nonesuch' } }, 'snapshot_not_found'],
       [{ from: { image: '../../etc' } }, 'image_invalid'],
+      [{ from: { image: '127.0.0.1:5000/x' } }, 'not_supported'],
       [{ steps: [{ type: 'copy', files, source: '.', target: '/' }] }, 'file_not_found'],
       [{ steps: [{ type: 'copy', files, source: '../x', target: '/' }] }, 'invalid_request'],
       [{ steps: [{ type: 'env', env: { CAISSON_X: '1' } }] }, 'invalid_request'],
@@ -265,6 +266,27 @@ describe.skipIf(cannotSave !== null)('templates', () => {
     })
     const few = client.call('createTemplate', { name: 'few', resources: { memory: '1Ki' } })
     await expect(few).rejects.toMatchObject({ code: 'invalid_request' })
+  })
+
+  test('are what sessions and single commands can be made from, too', async () => {
+    const startCommand = 'echo begun > /tmp/begun; exec sleep 1000'
+    const readyCommand = 'test -e /tmp/begun'
+    await build(client, 'for-sessions', {
+      from: base,
+      steps: [run('echo kept > ~/kept')],
+      startCommand,
+      readyCommand,
+    })
+    const sandbox = { template: 'for-sessions' }
+    const session = await client.call('createSession', { sandbox })
+    const box = await Sandbox.connect(session.sandboxId, { client })
+    expect(await text(box, 'cat ~/kept /tmp/begun')).toBe('kept\nbegun')
+    await client.call('deleteSession', { session: session.id })
+    const once = await client.stream('run', { sandbox, execution: { argv: ['cat', '/tmp/begun'] } })
+    let told = ''
+    for await (const records of once) for (const record of records) told += JSON.stringify(record)
+    expect(told).toContain('"exitCode":0')
+    await nothingIsLeft()
   })
 
   test('exclude what else a sandbox could be made from', async () => {

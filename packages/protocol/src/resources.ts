@@ -323,6 +323,10 @@ export const CreateSandbox = z
     snapshot: text.optional().meta({
       description: 'Made from this snapshot instead of a runtime: an id, "name:tag", a name, or a tag.',
     }),
+    processes: z.boolean().optional().meta({
+      description:
+        'Go on with the processes that its snapshot has, or its template’s or runtime’s program. Default: where there are any and nothing asked stands against it; true: fail where it cannot be; false: start anew.',
+    }),
     template: text.optional().meta({
       description: 'Made from a template instead of a runtime: an id, a name, or "name:tag".',
     }),

@@ -81,6 +81,8 @@ const Config = z.strictObject({
     /** Where npm packages come from. */
     npmRegistry: z.url({ protocol: /^https?$/ }),
   }),
+  /** The program of a runtime is kept as it runs, for later sandboxes of it to begin with; takes disk for its memory, once a runtime. */
+  warmStarts: z.boolean(),
   moru: z.strictObject({
     /** Moru's client sends no credentials with files of a volume: its id, which cannot be guessed, is enough for reading and writing them. */
     volumeIdIsCapability: z.boolean(),
@@ -207,6 +209,7 @@ function defaults(dataDir: string, environment: Environment): Config {
       npmRegistry: 'https://registry.npmjs.org/',
       maxUpload: 1024 ** 3,
     },
+    warmStarts: true,
     moru: { volumeIdIsCapability: false },
     criu: join(native, 'criu/criu'),
     crun: 'crun',

@@ -37,6 +37,7 @@ export const FAILPOINTS = [
   'snapshot:recorded',
   'snapshot:deleted',
   'fork:saved',
+  'program:saved',
   'fork:dumped',
   'fork:created',
   'session:recorded',

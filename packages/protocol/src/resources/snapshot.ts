@@ -32,6 +32,9 @@ export const Snapshot = z
     tag: z.string().nullable(),
     description: z.string().nullable(),
     public: z.boolean(),
+    memory: z
+      .boolean()
+      .meta({ description: 'It has the processes, too: its sandboxes go on where they were.' }),
     metadata: z.record(z.string(), z.string()),
     runtime: z.string(),
     sandboxId: z
@@ -75,6 +78,10 @@ export const CreateSnapshot = z
       .boolean()
       .optional()
       .meta({ description: 'Make it public although it has files that look like secrets.' }),
+    memory: z.boolean().optional().meta({
+      description:
+        'Save the processes as well, for sandboxes that go on where this one is. It stays on this server. Default: false.',
+    }),
     metadata: stringMap.optional(),
     env: z
       .boolean()

@@ -161,6 +161,8 @@ export interface SnapshotRecord {
   tag: string | null
   description: string | null
   public: boolean
+  /** A dump of the same moment belongs to its save. */
+  memory: boolean
   metadata: Record<string, string>
   /** Canonical reference of the runtime, and the image's digest and layers that the save lies on. */
   runtime: string
@@ -244,7 +246,16 @@ export interface BuildRecord {
 
 export type BuiltRecord = Pick<
   SnapshotRecord,
-  'runtime' | 'imageDigest' | 'layers' | 'save' | 'env' | 'user' | 'workdir' | 'dependencies' | 'packages'
+  | 'runtime'
+  | 'imageDigest'
+  | 'layers'
+  | 'save'
+  | 'memory'
+  | 'env'
+  | 'user'
+  | 'workdir'
+  | 'dependencies'
+  | 'packages'
 >
 
 export interface BuildLogRecord {

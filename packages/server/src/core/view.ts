@@ -169,7 +169,8 @@ export function toSnapshot(record: SnapshotRecord, sandboxes: number): Snapshot 
   const origin = { runtime, sandboxId, parentId, contentHash, dependencies, packages }
   const times = { createdAt: iso(record.createdAt), updatedAt: iso(record.updatedAt) }
   const env = Object.keys(record.env).sort()
-  const what = { id, name, tag, description, public: record.public, metadata }
+  const { public: isPublic, memory } = record
+  const what = { id, name, tag, description, public: isPublic, memory, metadata }
   return { ...what, ...origin, sizeBytes, fileCount, sandboxes, env, ...times }
 }
 

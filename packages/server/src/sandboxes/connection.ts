@@ -109,17 +109,28 @@ function isCurrent(context: Context, live: Live): boolean {
   return !context.stopping && context.live.get(live.id) === live && live.record.state === 'ready'
 }
 
-/** Picks up every execution that runs; those that the agent does not know can never be told, those that nobody knows are ended. */
-export async function followHeld(context: Context, live: Live, guest: Guest): Promise<void> {
+/**
+ * Picks up every execution that runs; those that the agent does not know can never be told, those that nobody knows are ended.
+ * @param strays what becomes of these: an agent that came out of a dump holds executions of another sandbox, which go on
+ *   and are nobody's
+ */
+export async function followHeld(
+  context: Context,
+  live: Live,
+  guest: Guest,
+  strays: 'ended' | 'let go' = 'ended',
+): Promise<void> {
   const held = new Set(guest.held)
   // Those that are pending now wait for this connection to be started on it; the agent cannot hold them yet.
   const started = [...live.executions.values()].filter((running) => running.record.state !== 'pending')
-  const strays = guest.held.filter((id) => !live.executions.has(id))
+  const unknown = guest.held.filter((id) => !live.executions.has(id))
   for (const running of started) {
     if (held.has(running.record.id)) await follow(context, running, guest)
     else running.lose('agent-lost', 'The agent of the sandbox does not know this execution any more.')
   }
-  for (const id of strays) await discard(context, live, guest, id)
+  for (const id of unknown)
+    if (strays === 'ended') await discard(context, live, guest, id)
+    else (await guest.attach(id, 0, { write: () => {} })).forget()
 }
 
 async function follow(context: Context, running: RunningExecution, guest: Guest): Promise<void> {

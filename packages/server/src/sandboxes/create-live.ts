@@ -6,7 +6,7 @@ import type { SandboxRecord, VolumeUse } from '../core/records.ts'
 import type { RuntimeImage } from '../storage/images/catalogue.ts'
 import { Undo } from '../undo.ts'
 import { boot, foreseeNetwork } from './boot.ts'
-import { keepConnected } from './connection.ts'
+import { followHeld, keepConnected } from './connection.ts'
 import { type Context, join } from './context.ts'
 import { FORGOTTEN_KEY } from './end-sandbox.ts'
 import { nowOrLater } from './eventually.ts'
@@ -34,8 +34,15 @@ export interface Made {
   resources?: { memory?: string; cpu?: string; disk?: string }
   /** What its record says instead of what follows from the input. */
   record?: Partial<SandboxRecord>
+  /**
+   * Of the same moment as the save that it begins as there are: processes, or a program that it would start otherwise.
+   * Absent: neither.
+   */
+  memory?: 'processes' | 'program'
   /** Its processes come from here. */
   dump?: string
+  /** What it is made of when its program can not be gone on with. */
+  anew?: Made
 }
 
 /** Makes a sandbox that runs. A failure leaves nothing but a record that says so. */
@@ -88,6 +95,7 @@ async function build(
       clock.lap(stage)
     }
     stage = 'start'
+    if (dump !== undefined) await followHeld(context, live, await live.guest(), 'let go')
     if (dump === undefined && record.start !== null) {
       undo.add(() => endExecutions(live, 'The sandbox could not be created.'))
       await startProgram(context, live, signal)

@@ -8,6 +8,7 @@ import { readyImage } from './builds/ready-image.ts'
 import { assertPackages, type Packages, resolveLayers } from './builds/resolve-layers.ts'
 import { type Context, join } from './context.ts'
 import { type CreateInput, createLive, type Made } from './create-live.ts'
+import { goOn, makeOrBeginAnew } from './go-on.ts'
 import { showSandbox } from './lookup.ts'
 import { imageOf } from './roots.ts'
 import { findSnapshot } from './saved/find-snapshot.ts'
@@ -16,6 +17,7 @@ import { Stopwatch } from './stopwatch.ts'
 import { findTemplateBuild } from './templates/find-template.ts'
 import type { Once } from './use-cases.ts'
 import { resolveVolumes } from './volumes/mounts.ts'
+import { warmLater } from './warm.ts'
 
 type Created = { sandbox: Sandbox; stages: Stage[] }
 
@@ -64,9 +66,12 @@ async function create(
 ): Promise<{ live: { record: SandboxRecord }; stages: Stage[] }> {
   const clock = new Stopwatch()
   using holds = new DisposableStack()
-  const made = await findMade(context, input, holds, signal)
+  const made = await goOn(context, await findMade(context, input, holds, signal), input, holds)
   clock.lap('image')
-  const created = await createLive(context, input, mode, made, signal, once)
+  const created = await makeOrBeginAnew(context, made, (each) =>
+    createLive(context, input, mode, each, signal, once),
+  )
+  if (made.dump === undefined) warmLater(context, made)
   return { live: created.live, stages: [...clock.stages, ...created.stages] }
 }
 
@@ -134,13 +139,18 @@ function refuseSeveral(input: CreateInput): void {
 async function fromSnapshot(context: Context, reference: string, holds: DisposableStack): Promise<Made> {
   const found = await findSnapshot(context, reference)
   const { id: snapshotId, start } = found
-  return madeOf(context, found, { snapshotId, start }, holds)
+  const made = await madeOf(context, found, { snapshotId, start }, holds)
+  return found.memory ? { ...made, memory: 'processes' } : made
 }
 
 async function fromTemplate(context: Context, reference: string, holds: DisposableStack): Promise<Made> {
   const { template, build, made } = await findTemplateBuild(context, reference)
   const record = { templateId: template.id, start: build.start }
-  return { ...(await madeOf(context, made, record, holds)), resources: template.resources }
+  return {
+    ...(await madeOf(context, made, record, holds)),
+    resources: template.resources,
+    ...(made.memory && { memory: 'program' as const }),
+  }
 }
 
 /** From saved files. */

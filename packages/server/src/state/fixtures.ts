@@ -204,6 +204,7 @@ export function aSnapshot(fields: Partial<SnapshotRecord> = {}): SnapshotRecord 
     tag: null,
     description: null,
     public: false,
+    memory: false,
     metadata: {},
     runtime: 'base:latest',
     imageDigest: null,

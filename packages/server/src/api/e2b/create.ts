@@ -66,6 +66,7 @@ async function createSandbox({ useCases }: Dialect, call: Call, seconds: number)
 /** @throws SandboxError `invalid_request` */
 export function toInput(asked: NewSandbox, source: Source, seconds: number): CreateInput {
   const { network, envVars, metadata } = asked
+  const volumes = volumesOf(asked)
   return parse(operations.createSandbox.body, {
     ...source,
     ttl: (asked.timeout ?? seconds) * 1000,
@@ -76,7 +77,9 @@ export function toInput(asked: NewSandbox, source: Source, seconds: number): Cre
     allPorts: network?.allowPublicTraffic === false ? 'private' : 'public',
     ...(network?.maskRequestHost && { portHost: network.maskRequestHost }),
     ...lifecycle(asked),
-    volumes: volumesOf(asked),
+    volumes,
+    // They are mounted before any process begins.
+    ...(volumes.length > 0 && { processes: false }),
   })
 }
 
@@ -95,7 +98,11 @@ function lifecycle({ autoPause, autoPauseMemory, autoResume }: NewSandbox): Part
   }
 }
 
-function volumesOf({ volumeMounts, volumeId, volumeMountPath }: NewSandbox): CreateInput['volumes'] {
+function volumesOf({
+  volumeMounts,
+  volumeId,
+  volumeMountPath,
+}: NewSandbox): NonNullable<CreateInput['volumes']> {
   if ((volumeId ?? '') !== '' && (volumeMountPath ?? '') === '')
     throw invalid('volumeMountPath', 'is missing: where the volume shall be mounted')
   const one = volumeId && volumeMountPath ? [{ volume: volumeId, path: volumeMountPath }] : []

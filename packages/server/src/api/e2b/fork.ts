@@ -3,6 +3,7 @@ import type { Sandbox } from '@caisson/protocol/resources'
 import { z } from 'zod'
 import { lifetime } from './create.ts'
 import { Refused, toRefused } from './errors.ts'
+import { withProcesses } from './processes.ts'
 import type { Answer, Call, Dialect, Route } from './route.ts'
 import { findSandbox, isPaused, showCreated } from './show.ts'
 
@@ -55,28 +56,18 @@ async function makeCopies(
 /** What keeps copies from being made, rather than the original from being copied. */
 const OF_COPIES: ReadonlySet<string> = new Set(['too_many', 'create_failed'])
 
-/** With their processes where this server can, else with the files alone. */
+/** With their processes where that can be, else with the files alone. */
 async function copy(
-  { useCases }: Dialect,
-  { id, volumes }: Sandbox,
+  dialect: Dialect,
+  original: Sandbox,
   count: number,
   signal: AbortSignal,
 ): Promise<Sandbox[]> {
-  const forked = async (memory: boolean) =>
-    (await useCases.forkSandbox(id, { count, memory }, {}, signal)).sandboxes
-  const { memoryPause } = await useCases.getServer()
-  // Others may change a volume meanwhile, so that processes that have it open cannot be copied.
-  if (memoryPause !== 'disk' || volumes.length > 0) return forked(false)
-  try {
-    return await forked(true)
-  } catch (error) {
-    if (!(error instanceof SandboxError) || !NO_PROCESSES.has(error.code)) throw error
-    return forked(false)
-  }
+  const { sandboxes } = await withProcesses(dialect, original, (memory) =>
+    dialect.useCases.forkSandbox(original.id, { count, memory }, {}, signal),
+  )
+  return sandboxes
 }
-
-/** Not every process can be copied, such as one with a connection to elsewhere. */
-const NO_PROCESSES: ReadonlySet<string> = new Set(['not_supported', 'save_failed'])
 
 /** A copy that cannot be told of is not left running. */
 async function setOff(dialect: Dialect, copied: Copy, seconds: number): Promise<object> {

@@ -6,6 +6,7 @@ import { parse } from '../input.ts'
 import { fromSandboxId } from './ids.ts'
 import { parseNamed } from './names.ts'
 import { numberIn, page } from './pages.ts'
+import { withProcesses } from './processes.ts'
 import type { Answer, Call, Dialect, Route } from './route.ts'
 import { findSandbox } from './show.ts'
 
@@ -34,12 +35,15 @@ export function snapshotRoutes(dialect: Dialect): Route[] {
 
 /** Their sandboxes start with the environment of this one, as if they were it. */
 async function create(dialect: Dialect, { params, body }: Call): Promise<Answer> {
-  const { id } = await findSandbox(dialect, params.sandboxID ?? '')
+  const sandbox = await findSandbox(dialect, params.sandboxID ?? '')
   const { name } = body as z.output<typeof NewSnapshot>
   // Without a name it takes no other one's place.
   const asked = name ? namedAs(name) : { tag: null }
   const input = parse(operations.createSnapshot.body, { ...asked, env: true })
-  return { status: 201, json: show(await dialect.useCases.createSnapshot(id, input)) }
+  const snapshot = await withProcesses(dialect, sandbox, (memory) =>
+    dialect.useCases.createSnapshot(sandbox.id, { ...input, memory }),
+  )
+  return { status: 201, json: show(snapshot) }
 }
 
 /** Names are folded to lower case, as the service of these clients does. */

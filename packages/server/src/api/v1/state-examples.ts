@@ -18,6 +18,7 @@ const snapshot = {
   tag: 'latest',
   description: null,
   public: false,
+  memory: false,
   metadata: { team: 'research' },
   runtime: 'base:latest',
   sandboxId: checkpoint.sandboxId,

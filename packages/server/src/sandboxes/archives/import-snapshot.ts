@@ -74,6 +74,7 @@ function newSnapshot(
     name: asked.name ?? manifest.name,
     tag: asked.tag ?? manifest.tag,
     public: false,
+    memory: false,
     ...{ description, metadata, runtime, env, user, workdir, dependencies, packages },
     start: start && programOf(start),
     // The save is all that there is: it lies on nothing.

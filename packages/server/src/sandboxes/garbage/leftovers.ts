@@ -1,9 +1,10 @@
 import { LIVE_STATES } from '../../core/lifecycle.ts'
 import type { Context } from '../context.ts'
 import { dumpOf } from '../pausing/dump.ts'
+import { memoryOf } from '../saved/memory.ts'
 import type { Garbage } from './garbage.ts'
 
-/** Memory on disk that no paused sandbox goes on from. */
+/** Memory on disk that no paused sandbox goes on from, and that is not of the same moment as a save that is needed. */
 export async function findDumps(context: Context): Promise<Garbage[]> {
   const { memory } = context.driver
   if (memory === undefined) return []
@@ -13,7 +14,7 @@ export async function findDumps(context: Context): Promise<Garbage[]> {
     kind: 'memory',
     id: dump,
     bytes: null,
-    reason: 'no paused sandbox goes on from it',
+    reason: 'no sandbox goes on from it',
     remove: async () => {
       if ((await freeDumps(context, [dump])).length === 0) return false
       await memory.removeDump(dump)
@@ -22,13 +23,14 @@ export async function findDumps(context: Context): Promise<Garbage[]> {
   }))
 }
 
-async function freeDumps({ store, heldSaves }: Context, dumps: string[]): Promise<string[]> {
+async function freeDumps({ store, images, heldSaves }: Context, dumps: string[]): Promise<string[]> {
   if (dumps.length === 0) return []
-  const held = new Set(heldSaves.keys())
+  const held = new Set([...heldSaves.keys(), ...[...heldSaves.keys()].map(memoryOf)])
+  const saves = new Set([...(await store.namedSaves()), ...(await images.saves())].map(memoryOf))
   const records = await store.sandboxes.inStates(LIVE_STATES)
   // A dump is named after its sandbox; whether one that is ready again needs it is its pauses' to know.
   const names = new Set(records.filter(({ state }) => state !== 'ready').map(({ id }) => dumpOf(id)))
-  return dumps.filter((dump) => ![held, heldSaves, names].some((keeps) => keeps.has(dump)))
+  return dumps.filter((dump) => ![held, heldSaves, names, saves].some((keeps) => keeps.has(dump)))
 }
 
 /** Files of sandboxes that have ended, or that no record knows. */

@@ -4,16 +4,15 @@ import { newId, sha256 } from '../../core/ids.ts'
 import type { Stage } from '../../core/plan.ts'
 import type { SandboxRecord } from '../../core/records.ts'
 import { type Context, join } from '../context.ts'
-import { nowOrLater } from '../eventually.ts'
 import { findSandbox, showSandbox } from '../lookup.ts'
-import { resumeNow } from '../pausing/resume.ts'
 import { Stopwatch } from '../stopwatch.ts'
 import type { UseCases } from '../use-cases.ts'
 import { holdVolumes } from '../volumes/mounts.ts'
 import { copiesOf } from './copy-input.ts'
 import { holdSave } from './hold.ts'
 import { type CopyKey, endAll, makeCopies } from './make-copies.ts'
-import { findSaveable, saveRoot } from './save-root.ts'
+import { findOriginal, removeMemory } from './memory.ts'
+import { saveRoot } from './save-root.ts'
 import { savesOf, withNewSave } from './saves.ts'
 
 /** Forks of one sandbox that a repeated request is looked for in. */
@@ -82,12 +81,7 @@ async function fork(
 ): Promise<Copies> {
   assertPossible(context, input)
   const clock = new Stopwatch()
-  const original = await findOriginal(context, id, input)
-  if (input.memory && original.volumes.length > 0)
-    throw new SandboxError('not_supported', {
-      what: 'a fork with memory',
-      reason: 'the sandbox has volumes, which others may change meanwhile',
-    })
+  const original = await findOriginal(context, id, { memory: input.memory, what: 'a fork' })
   const dump = input.memory ? newId('dmp') : null
   using holds = new DisposableStack()
   holds.use(holdSave(context, original.base, ...original.layers, dump))
@@ -104,7 +98,7 @@ async function fork(
       return { records, stages: clock.stages }
     })
   } finally {
-    if (dump !== null) await removeDump(context, dump)
+    if (dump !== null) await removeMemory(context, dump)
   }
 }
 
@@ -125,26 +119,10 @@ async function tell(
 }
 
 /** @throws SandboxError `not_supported`, `too_many`, `shutting_down` */
-function assertPossible(context: Context, { count, memory }: Input): void {
-  const { config, driver, idBases, stopping } = context
+function assertPossible(context: Context, { count }: Input): void {
+  const { config, idBases, stopping } = context
   if (stopping) throw new SandboxError('shutting_down', {})
   savesOf(context)
-  if (memory) {
-    const reason =
-      driver.memory === undefined ? `the ${driver.name} driver keeps no processes` : driver.memory.noDumps
-    if (reason !== null) throw new SandboxError('not_supported', { what: 'a fork with memory', reason })
-  }
   if (idBases.size + count > config.maxSandboxes)
     throw new SandboxError('too_many', { what: 'sandboxes', limit: config.maxSandboxes })
-}
-
-/** Processes are copied from a sandbox that has them: one that is paused is resumed for it. */
-async function findOriginal(context: Context, id: string, { memory }: Input): Promise<SandboxRecord> {
-  const record = await findSaveable(context, id)
-  if (!memory || record.state === 'ready') return record
-  return (await resumeNow(context, record, { by: 'asked', auto: true })).record
-}
-
-function removeDump(context: Context, dump: string): Promise<void> {
-  return nowOrLater(context, { dump }, async () => context.driver.memory?.removeDump(dump))
 }

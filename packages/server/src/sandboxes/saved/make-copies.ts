@@ -1,5 +1,4 @@
 import type { SandboxRecord } from '../../core/records.ts'
-import { followHeld } from '../connection.ts'
 import type { Context } from '../context.ts'
 import { createLive } from '../create-live.ts'
 import { endSandbox } from '../end-sandbox.ts'
@@ -56,8 +55,5 @@ async function makeCopy(
   signal: AbortSignal,
 ): Promise<Live> {
   const { live } = await createLive(context, input, 'interactive', made, signal, key)
-  // An agent that came out of a dump holds the original's executions: they go on, and are nobody's. Where it cannot be
-  // told now, the connection is made anew, which tells it.
-  if (made.dump !== undefined) await followHeld(context, live, await live.guest()).catch(() => live.drop())
   return live
 }

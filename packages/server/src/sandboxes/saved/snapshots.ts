@@ -10,7 +10,8 @@ import { findSnapshot, LATEST } from './find-snapshot.ts'
 import { holdSave, removeSaveIfUnnamed } from './hold.ts'
 import { getLineage } from './lineage.ts'
 import { measureLater } from './measure.ts'
-import { findSaveable, saveRoot } from './save-root.ts'
+import { findOriginal, memoryOf, removeMemory, withMemory } from './memory.ts'
+import { saveRoot } from './save-root.ts'
 import { savesOf, withNewSave } from './saves.ts'
 import { assertPublishable } from './scan.ts'
 import { showSnapshot } from './show.ts'
@@ -39,17 +40,26 @@ async function createSnapshot(
   ...[id, input]: Parameters<UseCases['createSnapshot']>
 ): Promise<Snapshot> {
   savesOf(context)
-  const sandbox = await findSaveable(context, id)
+  const memory = input.memory === true
+  if (memory && input.public === true)
+    throw new SandboxError('not_supported', {
+      what: 'a public snapshot with memory',
+      reason: 'nobody could say which secrets are in it',
+    })
+  const sandbox = await findOriginal(context, id, { memory, what: 'a snapshot' })
   const published = input.public === true && input.confirm !== true
   const scan = () => (published ? assertPublishable(context, sandbox, input.env === true) : undefined)
   await scan()
   const snapshot = await withNewSave(context, { passing: false }, async (save) => {
-    const saved = await saveRoot(context, sandbox, save, 'snapshot:saved')
-    // The sandbox's end may not take what the new record is about to name.
-    using _ = holdSave(context, ...saved.layers)
-    // What was written between the first look and the save is still there.
-    await scan()
-    return record(context, saved, save, input)
+    const dump = memory ? memoryOf(save) : null
+    return withMemory(context, dump, async () => {
+      const saved = await saveRoot(context, sandbox, save, 'snapshot:saved', dump)
+      // The sandbox's end may not take what the new record is about to name.
+      using _ = holdSave(context, ...saved.layers)
+      // What was written between the first look and the save is still there.
+      await scan()
+      return record(context, saved, save, input)
+    })
   })
   context.failpoint('snapshot:recorded')
   measureLater(context, snapshot)
@@ -79,6 +89,7 @@ function newSnapshot(sandbox: SandboxRecord, save: string, input: Input): Snapsh
     tag: input.tag === undefined ? LATEST : input.tag,
     description: input.description ?? null,
     public: input.public ?? false,
+    memory: input.memory ?? false,
     metadata: input.metadata ?? {},
     ...{ runtime, imageDigest, layers, save, user, workdir, start, dependencies, packages },
     env: input.env === true ? sandbox.env : {},
@@ -128,4 +139,7 @@ async function deleteSnapshot(context: Context, reference: string): Promise<void
   if (removed === null) throw new SandboxError('snapshot_not_found', { snapshot: reference })
   context.failpoint('snapshot:deleted')
   await removeSaveIfUnnamed(context, removed.save)
+  const dump = memoryOf(removed.save)
+  // Whoever begins from it just now holds it: then it is left to garbage collection.
+  if (removed.memory && !context.heldSaves.has(dump)) await removeMemory(context, dump)
 }

@@ -38,6 +38,11 @@ async function create(context: Context, input: Input, once: Repeat): Promise<Ses
       'sandbox.files',
       'a session has no files before its first command; write them when it has begun',
     )
+  if (input.sandbox?.processes === true)
+    throw new SandboxError('not_supported', {
+      what: 'going on with saved processes',
+      reason: 'a session begins with the files alone, whenever its first command comes',
+    })
   const session = sessionRecord(context, input, once)
   using holds = new DisposableStack()
   await using undo = new Undo()

@@ -12,11 +12,12 @@ import { findSnapshot } from '../saved/find-snapshot.ts'
 import { holdSave } from '../saved/hold.ts'
 import type { UseCases } from '../use-cases.ts'
 import { findTemplateBuild } from './find-template.ts'
+import { assertPublicRegistry } from './registry.ts'
 
 type From = Parameters<UseCases['startBuild']>[1]['from']
 
 /** What a build begins with. */
-export interface Base extends Omit<BuiltRecord, 'save'> {
+export interface Base extends Omit<BuiltRecord, 'save' | 'memory'> {
   image: RuntimeImage | null
   /** null: its own files begin empty. */
   save: string | null
@@ -35,7 +36,10 @@ export async function assertBase(context: Context, from: From): Promise<void> {
   if (snapshot !== undefined) await findSnapshot(context, snapshot)
   if (runtime !== undefined || image !== undefined) assertImages(context)
   if (runtime !== undefined) await context.images.get(runtime)
-  if (image !== undefined && (await knownImage(context, image)) === null) assertReference(image)
+  if (image !== undefined && (await knownImage(context, image)) === null) {
+    assertReference(image)
+    await assertPublicRegistry(context, image)
+  }
 }
 
 function assertImages({ driver }: Context): void {

@@ -3,7 +3,11 @@ import type { BuildStep } from '@caisson/protocol/resources'
 import type { BuildRecord, BuiltRecord, StartProgram } from '../../core/records.ts'
 import type { Context } from '../context.ts'
 import { killTree } from '../kill-tree.ts'
-import { savesOf, withNewSave } from '../saved/saves.ts'
+import { lastLines } from '../last-lines.ts'
+import type { RunningExecution } from '../running-execution.ts'
+import { memoryOf, whyNoMemory, withMemory } from '../saved/memory.ts'
+import { saveRoot } from '../saved/save-root.ts'
+import { withNewSave } from '../saved/saves.ts'
 import { launchProgram } from '../start-program.ts'
 import type { UseCases } from '../use-cases.ts'
 import { type Base, findBase } from './base.ts'
@@ -14,6 +18,9 @@ import { chainOf, findStep, keepStep } from './step-cache.ts'
 import { describeStep, type StepState, stateAfter } from './step-state.ts'
 import { withWorkshop } from './with-workshop.ts'
 import { StepFailure, type Workshop } from './workshop.ts'
+
+/** Of a reason that has the end of somebody's output in it. */
+const REASON_LINES = 30
 
 type Asked = Parameters<UseCases['startBuild']>[1]
 
@@ -44,7 +51,7 @@ export async function runBuild(
 /** Its template may have been deleted meanwhile, and it with that. */
 async function fail(context: Context, { id }: BuildRecord, log: BuildLog, error: unknown): Promise<void> {
   if (context.stopping) return
-  const message = reasonOf(error)
+  const message = lastLines(reasonOf(error), REASON_LINES)
   context.log.warn({ build: id, step: log.step, err: error }, 'a template could not be built')
   const { step } = log
   await log.end('error', message)
@@ -144,27 +151,69 @@ interface Finished {
   log: BuildLog
 }
 
-/** What the start program does on its first start is in the template; it has ended when that is saved. */
+/**
+ * What the start program does on its first start is in the template; it is kept as it runs, where that can be, and has ended
+ * otherwise when that is saved.
+ */
 async function finish(context: Context, finished: Finished): Promise<void> {
-  const { record, asked, base, state, workshop, log } = finished
-  const { id, templateId, tags } = record
+  const { asked, base, state, workshop, log } = finished
   const start = startOf(asked, base)
   const ready = asked.readyCommand ?? start?.ready ?? null
-  if (start !== null || ready !== null) await tryStart(workshop, start, ready, state, log)
+  const running = start === null && ready === null ? null : await tryStart(workshop, start, ready, state, log)
   await workshop.clean()
   log.add('info', 'Saving the template')
-  await withNewSave(context, { passing: false }, async (save) => {
-    await savesOf(context).save(workshop.live.id, save, workshop.signal)
-    context.failpoint('build:saved')
+  if (running !== null && (await keepRunning(context, finished, start))) return
+  if (running !== null && running.record.ending === null)
+    await killTree(context, workshop.live, running, 'stopped')
+  await keep(context, finished, start, false)
+}
+
+/** @returns whether the template is ready, and its program is in it as it runs */
+async function keepRunning(
+  context: Context,
+  finished: Finished,
+  start: StartProgram | null,
+): Promise<boolean> {
+  const { workshop, log } = finished
+  if (whyNoMemory(context) !== null) return false
+  try {
+    await keep(context, finished, start, true)
+    return true
+  } catch (error) {
+    if (!SandboxError.is(error, 'save_failed')) throw error
     workshop.signal.throwIfAborted()
-    await log.end('info', 'The template is ready')
-    const now = Date.now()
-    const change = { status: 'ready', made: madeOf(base, state, save), start, endedAt: now } as const
-    const tagged = tags.map((tag) => ({ templateId, tag, buildId: id, createdAt: now }))
-    await context.store.builds.update(id, change, { ifStatus: 'building', tags: tagged })
-    await context.store.templates.update(templateId, { updatedAt: now })
+    const { reason } = error.details
+    log.add(
+      'warn',
+      `The program is started anew in each sandbox, since it cannot be kept as it runs: ${reason}`,
+    )
+    return false
+  }
+}
+
+/** Saves what the template is, and records that it is ready. @param memory with its processes */
+function keep(
+  context: Context,
+  { record, base, state, workshop, log }: Finished,
+  start: StartProgram | null,
+  memory: boolean,
+): Promise<void> {
+  const { id, templateId, tags } = record
+  return withNewSave(context, { passing: false }, async (save) => {
+    const dump = memory ? memoryOf(save) : null
+    await withMemory(context, dump, async () => {
+      await saveRoot(context, workshop.live.record, save, 'build:saved', dump)
+      workshop.signal.throwIfAborted()
+      await log.end('info', 'The template is ready')
+      const now = Date.now()
+      const made = madeOf(base, state, save, memory)
+      const change = { status: 'ready', made, start, endedAt: now } as const
+      const tagged = tags.map((tag) => ({ templateId, tag, buildId: id, createdAt: now }))
+      await context.store.builds.update(id, change, { ifStatus: 'building', tags: tagged })
+      await context.store.templates.update(templateId, { updatedAt: now })
+    })
+    context.failpoint('build:ready')
   })
-  context.failpoint('build:ready')
 }
 
 /** What was not said is as in what it began with. */
@@ -179,14 +228,13 @@ async function tryStart(
   ready: string | null,
   { env, user, workdir }: StepState,
   log: BuildLog,
-): Promise<void> {
+): Promise<RunningExecution | null> {
   const { context, live, signal } = workshop
   if (start !== null) log.add('info', `START ${start.command}`)
   if (ready !== null) log.add('info', `READY ${ready}`)
   const as = { env, ...(user !== null && { user }), ...(workdir !== null && { cwd: workdir }) }
   try {
-    const running = await launchProgram(context, live, { command: start?.command ?? null, ready }, as, signal)
-    if (running !== null && running.record.ending === null) await killTree(context, live, running, 'stopped')
+    return await launchProgram(context, live, { command: start?.command ?? null, ready }, as, signal)
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof SandboxError) throw error
@@ -194,7 +242,7 @@ async function tryStart(
   }
 }
 
-function madeOf(base: Base, { env, user, workdir }: StepState, save: string): BuiltRecord {
+function madeOf(base: Base, { env, user, workdir }: StepState, save: string, memory: boolean): BuiltRecord {
   const { runtime, imageDigest, layers, dependencies, packages } = base
-  return { runtime, imageDigest, layers, save, env, user, workdir, dependencies, packages }
+  return { runtime, imageDigest, layers, save, memory, env, user, workdir, dependencies, packages }
 }

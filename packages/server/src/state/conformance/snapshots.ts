@@ -15,6 +15,7 @@ export function snapshotPromises(promise: Declare): void {
       tag: 'v1.0',
       description: 'with "quotes" and ünïcode',
       public: true,
+      memory: true,
       metadata: { 'a.b': 'c\u0000' },
       imageDigest: 'ab',
       layers: ['sav_1', 'sav_2'],

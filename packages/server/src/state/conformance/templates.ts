@@ -11,6 +11,7 @@ const made: NonNullable<BuildRecord['made']> = {
   imageDigest: 'ab',
   layers: ['sav_b'],
   save: 'sav_a',
+  memory: true,
   env: { A: 'ü "x"' },
   user: 'agent',
   workdir: '/srv',

@@ -60,7 +60,7 @@ export const sshKeyCodec = codec<SshKeyRecord>()([], [])
 export const checkpointCodec = codec<CheckpointRecord>()(['layers'], [])
 export const snapshotCodec = codec<SnapshotRecord>()(
   ['metadata', 'layers', 'env', 'dependencies', 'packages', 'start'],
-  ['public'],
+  ['public', 'memory'],
 )
 export const sessionCodec = codec<SessionRecord>()(['metadata'], [])
 export const layerCodec = codec<LayerRecord>()([], [])
@@ -360,6 +360,7 @@ export const MIGRATIONS: readonly string[] = [
   create index sandboxes_volumes on sandboxes (id) where volumes <> '[]';
   alter table snapshots add column workdir text;
   alter table snapshots add column start text;
+  alter table snapshots add column memory integer not null default 0;
 
   create table volumes (
     seq integer primary key,

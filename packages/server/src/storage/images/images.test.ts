@@ -60,6 +60,10 @@ describe('recipes', () => {
     expect(recipeDigest({ ...recipe, env: { LANG: 'C' } }, null, 'x64')).not.toBe(digest)
     expect(recipeDigest({ ...recipe, user: { ...recipe.user, sudo: false } }, null, 'x64')).not.toBe(digest)
     expect(recipeDigest(recipe, null, 'arm64')).not.toBe(digest)
+    expect(recipeDigest(recipe, 'f'.repeat(64), 'x64')).not.toBe(digest)
+    expect(recipeDigest({ ...recipe, workdir: '/srv' }, null, 'x64')).not.toBe(digest)
+    const start = { command: 'serve', ready: null }
+    expect(recipeDigest({ ...recipe, start, ports: [80] }, null, 'x64')).not.toBe(digest)
   })
 
   test.each([
@@ -94,6 +98,21 @@ describe('building', () => {
       expect(await readdir(inside(path))).toEqual([])
     const file = JSON.parse(await readFile(join(imagesDir, 'base', digest, 'image.json'), 'utf8'))
     expect(file.packages).toEqual({ bash: '5.2', jq: '1.6' })
+  })
+
+  test('has the files of its recipe, and how its sandboxes start', async () => {
+    const files = [{ path: 'opt/mine/run', executable: true, data: Buffer.from('#!/bin/sh\n') }]
+    const program = { start: { command: '/opt/mine/run', ready: 'true' }, ports: [8000], workdir: '/srv' }
+    const entry = { ...base, files, recipe: { ...base.recipe, ...program } }
+    const { digest } = await buildTree(entry, { imagesDir, progress: quiet }, undefined, makeTree)
+    const rootfs = join(imagesDir, 'base', digest, 'rootfs')
+    expect(await readFile(join(rootfs, 'opt/mine/run'), 'utf8')).toBe('#!/bin/sh\n')
+    expect(await new Catalogue({ runtimesDir, imagesDir }).resolve('base')).toMatchObject(program)
+    const again = await buildTree(entry, { imagesDir, progress: quiet }, undefined, makeTree)
+    expect(again).toEqual({ digest, built: false })
+    files[0]!.data = Buffer.from('#!/bin/sh\nexit\n')
+    const changed = await buildTree(entry, { imagesDir, progress: quiet }, undefined, makeTree)
+    expect(changed).toMatchObject({ built: true, digest: expect.not.stringMatching(digest) })
   })
 
   test('an image that is there is not built again', async () => {

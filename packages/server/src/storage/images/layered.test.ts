@@ -50,10 +50,11 @@ function open(imagesDir: string): Catalogue {
 }
 
 /** A Debian tree, which becomes the current one. */
-async function tree(name: string): Promise<void> {
+async function tree(name: string, more: Partial<ImageFile> = {}): Promise<void> {
   const home = join(directory, 'data/images/base')
   await mkdir(join(home, name, 'rootfs'), { recursive: true })
-  const file = { runtime: 'base:latest', digest: name, user, env: { LANG: 'C' }, packages: {}, builtAt: '' }
+  const described = { runtime: 'base:latest', digest: name, user, env: { LANG: 'C' } }
+  const file = { ...described, packages: {}, builtAt: '', ...more }
   await writeFile(join(home, name, 'image.json'), JSON.stringify(file))
   await writeFile(join(home, 'current'), `${name}\n`)
 }
@@ -97,6 +98,15 @@ describe('images made of saves', () => {
       source: 'recipe',
       createdAt: '2026-01-01T00:00:00.000Z',
     })
+  })
+
+  test('how their sandboxes start comes with them, and with trees', async () => {
+    const program = { start: { command: 'serve', ready: null }, ports: [8000], workdir: '/srv' }
+    await catalogue.addLayered(tool, layered('a', program))
+    expect(await catalogue.resolve('tool:1')).toMatchObject(program)
+    await tree(digest('2'), program)
+    expect(await catalogue.resolve('base')).toMatchObject({ digest: digest('2'), ...program })
+    expect(await catalogue.byDigest('base:latest', TREE)).not.toHaveProperty('start')
   })
 
   test('another server of the same trees and recipes has none of them', async () => {

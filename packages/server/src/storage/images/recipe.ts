@@ -58,6 +58,8 @@ const described = {
       command: z.string().min(1),
       /** For a shell, tried until it ends with 0; null: the program counts as started at once. */
       ready: z.string().min(1).nullable(),
+      /** For a shell: ends with 0 when nothing more of its start is to come; the program is kept as it runs then. */
+      settled: z.string().min(1).optional(),
     })
     .optional(),
   /** Ports of that program, which are exposed to those with a token. */
@@ -148,7 +150,7 @@ export interface ImageProgram {
   /** Absent: the home of its user. */
   workdir?: string
   /** What runs in its sandboxes from their start on; absent: nothing. */
-  start?: { command: string; ready: string | null }
+  start?: { command: string; ready: string | null; settled?: string | undefined }
   /** Ports of that program, which are exposed to those with a token. */
   ports?: number[]
 }

@@ -56,10 +56,13 @@ async function pack(...args: string[]): Promise<void> {
 }
 
 /** The tree is this machine, since a tree has a shell and tar of its own; what is unpacked stays in the test's directory. */
-async function unpack(more: Partial<Parameters<typeof unpackInto>[1]> = {}): Promise<string[]> {
+async function unpack(
+  more: Partial<Parameters<typeof unpackInto>[1]> = {},
+  proxy: string | null = null,
+): Promise<string[]> {
   const steps: string[] = []
   const wanted = { package: 'tool-x64', version: '1', into: join(directory, 'into/deep'), links: {}, ...more }
-  const source = { registry: registry(), proxy: null, caFile: null }
+  const source = { registry: registry(), proxy, caFile: null }
   await unpackInto('/', wanted, source, directory, { progress: (step) => steps.push(step) })
   return steps
 }
@@ -77,6 +80,22 @@ describe.skipIf(process.getuid?.() !== 0)('a package that is unpacked', () => {
     expect((await stat(target)).mode & 0o777).toBe(0o755)
     expect(await readFile(join(directory, 'into/deep/lib/rest'), 'utf8')).toBe('rest')
     expect(await readdir(directory)).not.toContain('package.tgz')
+  })
+
+  test('comes by the proxy of the operator', async () => {
+    const { host } = new URL(registry())
+    const [before, password] = [registry(), 'se"cret']
+    server.prependListener('request', (request) =>
+      asked.push(request.headers['proxy-authorization'] ?? 'none'),
+    )
+    await unpack({}, `http://me:${encodeURIComponent(password)}@${host}`)
+    const credentials = `Basic ${Buffer.from(`me:${password}`).toString('base64')}`
+    expect(asked).toEqual([
+      credentials,
+      `${before}tool-x64`,
+      credentials,
+      `${before}tool-x64/-/tool-x64-1.10.0.tgz`,
+    ])
   })
 
   test('may be a part of it', async () => {

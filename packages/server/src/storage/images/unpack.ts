@@ -68,19 +68,17 @@ export async function unpackInto(
   progress(`unpacked ${name}@${found.version}`)
 }
 
-/** The proxy by the environment and not in argv: its address may hold a password. */
+/** The proxy on stdin and not in argv, which every user can read: its address may hold a password. */
 async function curl({ proxy, caFile }: Registry, args: string[], signal?: AbortSignal): Promise<string> {
-  const env = {
-    ...process.env,
-    ...(proxy !== null && { http_proxy: proxy, https_proxy: proxy }),
-    ...(caFile !== null && { CURL_CA_BUNDLE: caFile }),
-  }
-  const { stdout } = await run('curl', ['-fsSL', '--retry', '2', ...args], {
-    env,
+  const trusted = caFile === null ? [] : ['--cacert', caFile]
+  const running = run('curl', ['-K', '-', '-fsSL', '--retry', '2', ...trusted, ...args], {
     maxBuffer: MAX_PACKUMENT,
     ...(signal && { signal }),
   })
-  return stdout
+  // A curl that ends early says why by its status.
+  running.child.stdin!.on('error', () => {})
+  running.child.stdin!.end(proxy === null ? '' : `proxy = ${JSON.stringify(proxy)}\n`)
+  return (await running).stdout
 }
 
 async function assertDigest(file: string, sha512: string): Promise<void> {

@@ -20,7 +20,11 @@ MAX_MESSAGES = 32
 
 
 class Kernel(IPythonKernel):
+    # Every sandbox has a host name of its own.
+    sandbox = os.uname().nodename
+
     async def do_execute(self, code, silent, *args, **kwargs):
+        self.differ()
         env = self.get_parent("shell")["content"].get("caisson_env") or {}
         before = {name: os.environ.get(name) for name in env}
         os.environ.update(env)
@@ -32,6 +36,15 @@ class Kernel(IPythonKernel):
                     os.environ.pop(name, None)
                 else:
                     os.environ[name] = value
+
+    def differ(self):
+        """Many sandboxes may have begun as copies of this process: what is random must not be the same in all of them."""
+        if self.sandbox == os.uname().nodename or self.execution_count > 1:
+            return
+        self.sandbox = os.uname().nodename
+        for name in ("random", "numpy.random"):
+            if name in sys.modules:
+                sys.modules[name].seed()
 
 
 def described(name):
