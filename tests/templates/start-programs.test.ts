@@ -59,7 +59,7 @@ describe.skipIf(cannotSave !== null)('the start program of a template', () => {
       ...{ socketPath: server.socketPath, method: 'POST', path: '/v1/sandboxes' },
       headers: { 'content-type': 'application/json' },
     })
-    sent.end(JSON.stringify({ template: 'served' }))
+    sent.end(JSON.stringify({ template: 'served', processes: false }))
     const [answer] = (await once(sent, 'response')) as [IncomingMessage]
     expect(answer.headers['server-timing']).toMatch(/\bstart;dur=\d/)
     const { id } = (await json(answer)) as { id: string }
@@ -177,7 +177,7 @@ describe.skipIf(cannotSave !== null)('the start program of a template', () => {
     const create = (signal?: AbortSignal) =>
       client.call(
         'createSandbox',
-        { template: 'served', name: 'again' },
+        { template: 'served', processes: false, name: 'again' },
         { idempotencyKey: 'k', ...(signal && { signal }) },
       )
     expect(await crash(server, 'start:launched', create)).toBeNull()

@@ -28,6 +28,7 @@ export interface SandboxFlags extends NetworkFlags, PortFlags {
   env?: Record<string, string>
   file?: FilesToCreate
   scope?: string[]
+  processes?: boolean
   projectId?: string
   orgId?: string
   name?: string
@@ -47,6 +48,8 @@ export function withSandboxOptions(command: Command): Command {
   return withPortOptions(withNetworkOptions(command))
     .option('--snapshot <reference>', 'start from a snapshot: its id, name:tag, name or tag')
     .option('--template <reference>', 'start from a template: its id, name or name:tag')
+    .option('--processes', 'go on with the processes that were saved, or fail')
+    .option('--no-processes', 'start anew, although it was saved with processes')
     .option('--volume <name:/path[:ro]>', 'mount a volume (repeatable)', gatherVolume)
     .option('--runtime <name>', 'runtime, such as base:latest; "caisson runtime list" shows them')
     .option('--runtime-id <id>', 'runtime by its id')
@@ -79,6 +82,7 @@ export function sandboxOf(flags: SandboxFlags): CreateOptions {
     network: networkOf(flags),
     snapshot: flags.snapshot,
     template: flags.template,
+    processes: flags.processes,
     volumes: flags.volume,
     runtime: flags.runtime ?? flags.runtimeId,
     dependencies: flags.dependency,

@@ -28,17 +28,16 @@ export const withSnapshotOptions = (command: Command): Command =>
     .option('--public', 'let whoever reaches the server export it, without a key')
     .option('--confirm', 'make it public although it has files that look like secrets')
 
-type CreateFlags = CommonFlags & SnapshotFlags & { env?: boolean }
+type CreateFlags = CommonFlags & SnapshotFlags & { env?: boolean; memory?: boolean }
 
 function createCommand(): Command {
   const create = new Command('create').alias('new').description('save the files of a sandbox; prints the id')
-  withSnapshotOptions(create.argument('<sandbox>', 'id or name')).option(
-    '--env',
-    'its sandboxes start with the environment of this one',
-  )
+  withSnapshotOptions(create.argument('<sandbox>', 'id or name'))
+    .option('--env', 'its sandboxes start with the environment of this one')
+    .option('--memory', 'keep its processes too: new sandboxes go on where they are')
   return withConnection(create).action(async (id: string, flags: CreateFlags) => {
-    const { name, tag, description, metadata, env, public: open, confirm } = flags
-    const asked = defined({ name, tag, description, metadata, env, public: open, confirm })
+    const { name, tag, description, metadata, env, memory, public: open, confirm } = flags
+    const asked = defined({ name, tag, description, metadata, env, memory, public: open, confirm })
     const snapshot = await connect(flags).snapshots.create(id, asked)
     if (flags.json) return printJson(snapshot)
     await printLine(snapshot.id)

@@ -62,6 +62,7 @@ function describe(snapshot: Snapshot): string {
     ['tag', snapshot.tag],
     ['description', snapshot.description],
     ['public', snapshot.public ? 'yes' : 'no'],
+    ['processes', snapshot.memory ? 'yes' : 'no'],
     ['runtime', snapshot.runtime],
     ['dependencies', snapshot.dependencies.join(' ')],
     ['packages', snapshot.packages.join(' ')],
