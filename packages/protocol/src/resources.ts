@@ -305,7 +305,7 @@ export const CreateSandbox = z
       .min(1)
       .max(255)
       .optional()
-      .meta({ description: 'The Host that programs behind exposed ports see; "${PORT}" is the port.' }),
+      .meta({ description: `The Host that programs behind exposed ports see; "\${PORT}" is the port.` }),
     volumes: z.array(VolumeMountAsked).max(32).optional(),
     onTimeout: z
       .enum(['kill', 'pause'])

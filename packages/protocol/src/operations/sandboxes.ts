@@ -63,7 +63,10 @@ export const sandboxes = {
         .max(256)
         .optional()
         .meta({ description: 'The id of its template or snapshot, or its runtime.' }),
-      createdAfter: z.iso.datetime({ offset: true }).optional().meta({ description: 'At that time or later.' }),
+      createdAfter: z.iso
+        .datetime({ offset: true })
+        .optional()
+        .meta({ description: 'At that time or later.' }),
       all: flag.optional().meta({ description: 'Ended ones too.' }),
       sort: z.enum(['name', 'created', 'updated', 'status', 'mode', 'execution_count']).default('created'),
       direction: z.enum(['asc', 'desc']).default('desc'),
