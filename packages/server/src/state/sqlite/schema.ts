@@ -360,7 +360,6 @@ export const MIGRATIONS: readonly string[] = [
   create index sandboxes_volumes on sandboxes (id) where volumes <> '[]';
   alter table snapshots add column workdir text;
   alter table snapshots add column start text;
-  alter table snapshots add column memory integer not null default 0;
 
   create table volumes (
     seq integer primary key,
@@ -417,5 +416,8 @@ export const MIGRATIONS: readonly string[] = [
     message text not null,
     primary key (buildId, entry)
   ) strict, without rowid;
+  `,
+  `
+  alter table snapshots add column memory integer not null default 0;
   `,
 ]
