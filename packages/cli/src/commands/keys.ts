@@ -1,3 +1,4 @@
+import type { Client } from 'caisson'
 import { Command, Option } from 'commander'
 import { type ConnectionOptions, connect, withConnection } from '../connection.ts'
 import { UsageError } from '../failure.ts'
@@ -18,6 +19,8 @@ Examples:
 
 const SCOPES = ['read', 'exec', 'admin'] as const
 type Scope = (typeof SCOPES)[number]
+/** What their sandboxes are made of when they say nothing. */
+const THEIRS = 'e2b-base:latest'
 type Flags = ConnectionOptions & { json?: boolean }
 
 export function build(): Command {
@@ -63,10 +66,22 @@ async function createKey(name: string, flags: CreateFlags): Promise<void> {
   // Before there is a key that nobody has use for.
   if (info?.url === null) throw noListener()
   const key = await server.call('createKey', asked)
-  if (client && info) return printExports(variablesFor(client, key.key, info), flags)
+  if (client && info) {
+    await printExports(variablesFor(client, key.key, info), flags)
+    return noteUnbuilt(server)
+  }
   if (flags.json) return printJson(key)
   note(`key ${key.id} with ${key.scopes.join(', ')}; it is not shown again`)
   await printLine(key.key)
+}
+
+/** These clients wait a minute for a sandbox. */
+async function noteUnbuilt(server: Client): Promise<void> {
+  const { built } = await server.call('getRuntime', { runtime: THEIRS })
+  if (!built)
+    note(
+      `their first sandbox waits until its image is built, longer than they do: run "caisson runtime build ${THEIRS}" before`,
+    )
 }
 
 const printExports = (variables: Record<string, string>, { json }: Flags): Promise<void> =>
