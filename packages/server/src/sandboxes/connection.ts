@@ -90,7 +90,9 @@ async function mend(context: Context, live: Live): Promise<string | null> {
     else await sandboxLost(context, live, null)
     return null
   } catch (error) {
-    context.log.warn({ sandbox: live.id, err: error }, 'the agent does not answer')
+    // Of one that is being ended nobody expects an answer.
+    if (isCurrent(context, live))
+      context.log.warn({ sandbox: live.id, err: error }, 'the agent does not answer')
     // Connected but not followed is no connection: the next attempt begins from the start.
     live.drop()
     return error instanceof Error ? error.message : String(error)
