@@ -4,7 +4,7 @@ import type { Usage } from '../runtime/driver.ts'
 import { type Context, join } from './context.ts'
 import type { Live } from './live.ts'
 import { readTraffic, sumTraffic, type TrafficMap } from './network/traffic.ts'
-import { forgetSamples, keepSample } from './usage-samples.ts'
+import { forgetSamples, keepSample, usageOf } from './usage-samples.ts'
 
 const HOUR_MS = 3_600_000
 const SAMPLE_MS = 60_000
@@ -71,24 +71,19 @@ export class Meter {
 
 /** Stores the use of every sandbox each minute. @returns the undo. */
 export function meterUsage(context: Context): () => void {
-  const work = async () => {
-    await sample(context).catch((err) => context.log.error({ err }, 'usage could not be stored'))
-    await keepSamples(context).catch((err) => context.log.warn({ err }, 'a sample of the use was missed'))
-  }
+  const work = () =>
+    sampleAll(context).catch((err) => context.log.error({ err }, 'usage could not be stored'))
   const timer = setInterval(work, SAMPLE_MS).unref()
   return () => clearInterval(timer)
 }
 
-/** Keeps what all sandboxes use now, for who looks at it later. */
-async function keepSamples(context: Context): Promise<void> {
+/** The same as `sample`, and keeps what all use now, for who looks at it later. */
+async function sampleAll(context: Context): Promise<void> {
   forgetSamples(context)
-  if (context.live.size === 0) return
-  const roots = (await context.layers.usage?.())?.roots
-  for (const [index, live] of [...context.live.values()].entries()) {
-    if (index % AT_ONCE === AT_ONCE - 1) await setImmediate()
-    const usage = await context.driver.usage?.(live.id).catch(() => null)
-    if (usage) keepSample(context, live, usage, roots?.get(live.id) ?? null)
-  }
+  const disks = context.live.size === 0 ? undefined : (await context.layers.usage?.())?.roots
+  await store(context, [...context.live.values()], await readTraffic(context), (live, usage) =>
+    keepSample(context, live, usage, disks?.get(live.id) ?? null),
+  )
 }
 
 /** Stores what all sandboxes have used up to now. */
@@ -114,13 +109,18 @@ export function skipPause(context: Context, live: Live): void {
   )
 }
 
-async function store(context: Context, sandboxes: Live[], traffic: TrafficMap): Promise<void> {
+async function store(
+  context: Context,
+  sandboxes: Live[],
+  traffic: TrafficMap,
+  seen: (live: Live, usage: Usage) => void = () => {},
+): Promise<void> {
   const taken: { meter: Meter; record: UsageRecord }[] = []
   // What serves the server itself is nobody's use.
   const counted = sandboxes.filter(({ record }) => record.internal === null)
   for (const [index, live] of counted.entries()) {
     if (index % AT_ONCE === AT_ONCE - 1) await setImmediate()
-    const one = await take(context, live, traffic)
+    const one = await take(context, live, traffic, seen)
     if (one !== null) taken.push(one)
   }
   if (taken.length === 0) return
@@ -136,10 +136,12 @@ async function take(
   context: Context,
   live: Live,
   traffic: TrafficMap,
+  seen: (live: Live, usage: Usage) => void,
 ): Promise<{ meter: Meter; record: UsageRecord } | null> {
   live.meter ??= open(context, live)
   const meter = await live.meter
   const usage = await usageOf(context, live)
+  if (usage !== null) seen(live, usage)
   const now = Date.now()
   const egressBytes = sumTraffic(live, traffic).up
   const amounts = meter.advance(usage, { executions: live.record.executionCount, egressBytes }, now)
@@ -147,13 +149,6 @@ async function take(
   const { id, projectId, orgId } = live.record
   const hour = now - (now % HOUR_MS)
   return { meter, record: { hour, sandboxId: id, projectId, orgId, ...amounts } }
-}
-
-/** The kernel counts from the last start; what was before is remembered. */
-async function usageOf({ driver }: Context, { id, record }: Live): Promise<Usage | null> {
-  const usage = await driver.usage?.(id).catch(() => null)
-  if (!usage) return null
-  return { ...usage, cpuUsec: usage.cpuUsec + (record.trafficBefore.cpuUsec ?? 0) }
 }
 
 /** A failure is not kept: the next sample asks again. */

@@ -29,12 +29,14 @@ function historyOf(context: Context): Map<string, Sample[]> {
   return known
 }
 
-/** Remembers what a sandbox uses now. */
+/** Remembers what a sandbox uses now, its CPU time counted from its very first start. */
 export function keepSample(context: Context, live: Live, usage: Usage, diskBytes: number | null): void {
   const history = historyOf(context)
   const samples = history.get(live.id) ?? []
   history.set(live.id, samples)
-  samples.push(toSample(live, samples.at(-1), usage, diskBytes))
+  const last = samples.at(-1)
+  if (last !== undefined && Date.now() - last.at < APART) return
+  samples.push(toSample(live, last, usage, diskBytes))
   if (samples.length > KEPT) samples.shift()
 }
 
@@ -75,10 +77,17 @@ export async function listUsage(
     }))
 }
 
+/** The kernel counts from the last start; what was before is remembered. */
+export async function usageOf({ driver }: Context, { id, record }: Live): Promise<Usage | null> {
+  const usage = await driver.usage?.(id).catch(() => null)
+  if (!usage) return null
+  return { ...usage, cpuUsec: usage.cpuUsec + (record.trafficBefore.cpuUsec ?? 0) }
+}
+
 /** null: it does not run. A sample long enough after the last one is kept. */
 async function sampleNow(context: Context, id: string, last: Sample | undefined): Promise<Sample | null> {
   const live = context.live.get(id)
-  const usage = live && (await context.driver.usage?.(id))
+  const usage = live && (await usageOf(context, live))
   if (!live || !usage) return null
   const disk = (await context.layers.usage?.())?.roots.get(id) ?? null
   if (last !== undefined && Date.now() - last.at < APART) return toSample(live, last, usage, disk)
@@ -89,9 +98,8 @@ async function sampleNow(context: Context, id: string, last: Sample | undefined)
 function toSample(live: Live, last: Sample | undefined, usage: Usage, diskBytes: number | null): Sample {
   const at = Date.now()
   const { cpuUsec, memoryBytes, pids } = usage
-  // The kernel counts from the last start on, which a resume without memory is too.
-  const start = { at: live.record.bootedAt ?? live.since, cpuUsec: 0 }
-  const before = last !== undefined && last.cpuUsec <= cpuUsec ? last : start
+  const { bootedAt, trafficBefore } = live.record
+  const before = last ?? { at: bootedAt ?? live.since, cpuUsec: trafficBefore.cpuUsec ?? 0 }
   const elapsedUsec = Math.max(1, at - before.at) * 1000
   const cpuPercent = Math.round((10_000 * (cpuUsec - before.cpuUsec)) / elapsedUsec) / 100
   return { at, cpuUsec, cpuPercent, memoryBytes, pids, diskBytes }
