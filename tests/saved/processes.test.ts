@@ -145,4 +145,17 @@ describe.skipIf(cannotSave !== null)('saved processes', () => {
       await nothingIsOrphaned(server, client, { living: true })
     },
   )
+
+  test('of a runtime’s program leave nothing behind when the server dies as it is kept', async () => {
+    const kept = await dumps()
+    const made = await crash(server, 'program:saved', () =>
+      Sandbox.create({ client, runtime: 'code-interpreter:v1' }),
+    )
+    expect(made).not.toBeNull()
+    expect((await client.call('getSandbox', { id: made!.id })).status).toBe('idle')
+    await made!.delete()
+    await client.call('collectGarbage', { dryRun: false })
+    expect(await dumps()).toEqual(kept)
+    await nothingIsOrphaned(server, client, { living: true })
+  })
 })
