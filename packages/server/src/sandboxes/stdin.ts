@@ -15,7 +15,10 @@ export async function writeStdin(
   if (!close) return
   ;(await reach(context, live, running)).closeStdin()
   running.record.stdin = false
-  await context.store.executions.update(id, { stdin: false })
+  // It is closed whether or not that can be stored; whoever writes to it after a restart is told by the agent.
+  await context.store.executions
+    .update(id, { stdin: false })
+    .catch((err) => context.log.warn({ execution: id, err }, 'that its stdin is closed could not be stored'))
 }
 
 /** The last viewer's size wins; it is remembered, so that the next viewer draws with it. */
