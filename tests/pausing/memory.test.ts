@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Client, type Execution, Sandbox } from 'caisson'
+import { type Client, type Execution, Sandbox, SandboxError } from 'caisson'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { cannotRun, isAlive, launcherPid, leftovers, pidsOf, until, untilNone } from '../crash/host.ts'
 import { textOf } from '../executions/raw.ts'
