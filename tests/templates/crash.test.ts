@@ -3,9 +3,19 @@ import { join } from 'node:path'
 import { type Client, Sandbox } from 'caisson'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FAILPOINTS } from '../../packages/server/src/failpoint.ts'
-import { leftovers, untilNone } from '../crash/host.ts'
+import { untilNone } from '../crash/host.ts'
 import type { TestServer } from '../fixture.ts'
-import { begin, build, cannotSave, crash, ended, garbage, putFiles, startSaving, text } from './world.ts'
+import {
+  begin,
+  build,
+  cannotSave,
+  crash,
+  ended,
+  nothingIsOrphaned,
+  putFiles,
+  startSaving,
+  text,
+} from './world.ts'
 
 describe.skipIf(cannotSave !== null)('a server that dies at', () => {
   let server: TestServer
@@ -45,7 +55,7 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
     else expect(after).toMatchObject({ status: 'failed', reason: { message: 'The server was restarted.' } })
     const { tags } = await client.call('getTemplate', { template: name })
     expect(tags.map(({ buildId }) => buildId)).toEqual(failpoint === 'build:ready' ? [id] : [])
-    await nothingIsLeft()
+    await nothingIsOrphaned(server, client, { living: true })
     expect((await build(client, name, input(name))).reason).toBeNull()
     await using box = await Sandbox.create({ client, template: name })
     expect(await text(box, 'cat ~/mark')).toBe(name)
@@ -78,20 +88,7 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
           status: 'failed',
           reason: { message: 'The server was restarted.' },
         })
-      await nothingIsLeft()
+      await nothingIsOrphaned(server, client, { living: true })
     }
   })
-
-  async function nothingIsLeft(): Promise<void> {
-    await untilNone('nothing is left behind', async () => {
-      const { sandboxes } = await client.call('listSandboxes')
-      return [
-        ...leftovers(
-          server,
-          sandboxes.map(({ id }) => id),
-        ),
-        ...(await garbage(client)),
-      ]
-    })
-  }
 })

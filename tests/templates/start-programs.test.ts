@@ -3,9 +3,9 @@ import { type IncomingMessage, request } from 'node:http'
 import { json } from 'node:stream/consumers'
 import { type Client, Sandbox } from 'caisson'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { leftovers, untilNone } from '../crash/host.ts'
+import { untilNone } from '../crash/host.ts'
 import type { TestServer } from '../fixture.ts'
-import { build, cannotSave, crash, garbage, startSaving, text } from './world.ts'
+import { build, cannotSave, crash, nothingIsOrphaned, startSaving, text } from './world.ts'
 
 const base = { runtime: 'base' }
 
@@ -147,7 +147,7 @@ describe.skipIf(cannotSave !== null)('the start program of a template', () => {
     })
     expect(await client.call('getSandbox', { id: fine.id })).toMatchObject({ status: 'suspended' })
     await fine.delete()
-    await nothingIsLeft()
+    await nothingIsOrphaned(server, client, { living: true })
   })
 
   test('that fails at the end of its build fails that', async () => {
@@ -181,7 +181,7 @@ describe.skipIf(cannotSave !== null)('the start program of a template', () => {
         { idempotencyKey: 'k', ...(signal && { signal }) },
       )
     expect(await crash(server, 'start:launched', create)).toBeNull()
-    await nothingIsLeft()
+    await nothingIsOrphaned(server, client, { living: true })
     const { id } = await create()
     const box = await Sandbox.connect(id, { client })
     expect(await starts(box)).toBe('2')
@@ -190,19 +190,6 @@ describe.skipIf(cannotSave !== null)('the start program of a template', () => {
     expect(await client.call('getSandbox', { id })).toMatchObject({ status: 'suspended' })
     expect(await text(box, RUNS)).toBe('1')
     await box.delete()
-    await nothingIsLeft()
+    await nothingIsOrphaned(server, client, { living: true })
   })
-
-  async function nothingIsLeft(): Promise<void> {
-    await untilNone('nothing is left behind', async () => {
-      const { sandboxes } = await client.call('listSandboxes')
-      return [
-        ...leftovers(
-          server,
-          sandboxes.map(({ id }) => id),
-        ),
-        ...(await garbage(client)),
-      ]
-    })
-  }
 })

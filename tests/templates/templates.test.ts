@@ -3,9 +3,19 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Client, Sandbox } from 'caisson'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { leftovers, untilNone } from '../crash/host.ts'
 import type { TestServer } from '../fixture.ts'
-import { begin, build, cannotSave, ended, garbage, putFiles, startSaving, text, upload } from './world.ts'
+import {
+  begin,
+  build,
+  cannotSave,
+  ended,
+  garbage,
+  nothingIsOrphaned,
+  putFiles,
+  startSaving,
+  text,
+  upload,
+} from './world.ts'
 
 const base = { runtime: 'base' }
 const run = (command: string, more = {}) => ({ type: 'run' as const, command, ...more })
@@ -122,7 +132,7 @@ describe.skipIf(cannotSave !== null)('templates', () => {
     expect(failed.entries.at(-1)).toMatchObject({ level: 'error', step: 2, message: failed.reason?.message })
     await expect(make('failing')).rejects.toMatchObject({ code: 'template_not_found' })
     expect((await client.call('getTemplate', { template: 'failing' })).tags).toEqual([])
-    await nothingIsLeft()
+    await nothingIsOrphaned(server, client, { living: true })
   })
 
   test('are made from templates and snapshots, which they inherit from', async () => {
@@ -219,7 +229,7 @@ describe.skipIf(cannotSave !== null)('templates', () => {
     expect(await text(box, 'cat ~/kept')).toBe('kept')
     await expect(make('gone')).rejects.toMatchObject({ code: 'template_not_found' })
     await box.delete()
-    await nothingIsLeft()
+    await nothingIsOrphaned(server, client, { living: true })
   })
 
   test('a build is ended when that is asked for, at work or in the queue', async () => {
@@ -239,7 +249,7 @@ describe.skipIf(cannotSave !== null)('templates', () => {
     const { build: unstarted } = await client.call('createTemplate', { name: 'w4' })
     expect(await client.call('cancelBuild', { build: unstarted.id })).toMatchObject({ status: 'failed' })
     expect((await build(client, 'w5', { from: base })).status).toBe('ready')
-    await nothingIsLeft()
+    await nothingIsOrphaned(server, client, { living: true })
   })
 
   test('refuse what cannot be built before anything is started', async () => {
@@ -286,7 +296,7 @@ describe.skipIf(cannotSave !== null)('templates', () => {
     let told = ''
     for await (const records of once) for (const record of records) told += JSON.stringify(record)
     expect(told).toContain('"exitCode":0')
-    await nothingIsLeft()
+    await nothingIsOrphaned(server, client, { living: true })
   })
 
   test('exclude what else a sandbox could be made from', async () => {
@@ -325,16 +335,4 @@ describe.skipIf(cannotSave !== null)('templates', () => {
   })
 
   /** No sandbox, nothing of one, nothing that is nobody's. */
-  async function nothingIsLeft(): Promise<void> {
-    await untilNone('nothing is left behind', async () => {
-      const { sandboxes } = await client.call('listSandboxes')
-      return [
-        ...leftovers(
-          server,
-          sandboxes.map(({ id }) => id),
-        ),
-        ...(await garbage(client)),
-      ]
-    })
-  }
 })

@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import type { Client, InputOf, OutputOf } from 'caisson'
 import { temporaryDirectory } from '../fixture.ts'
 
-export { cannotSave, crash, garbage, startSaving, text } from '../saved/world.ts'
+export { cannotSave, crash, garbage, nothingIsOrphaned, startSaving, text } from '../saved/world.ts'
 
 type Started = Omit<InputOf<'startBuild'>, 'build'>
 type Build = OutputOf<'getBuild'>

@@ -1,9 +1,8 @@
 import { type Client, Sandbox } from 'caisson'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { FAILPOINTS } from '../../packages/server/src/failpoint.ts'
-import { leftovers, untilNone } from '../crash/host.ts'
 import type { TestServer } from '../fixture.ts'
-import { cannotSave, crash, garbage, startSaving, text } from '../saved/world.ts'
+import { cannotSave, crash, nothingIsOrphaned, startSaving, text } from '../saved/world.ts'
 
 const at = (step: string) => FAILPOINTS.filter((name) => name.startsWith(`${step}:`))
 
@@ -17,28 +16,19 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
   })
   afterAll(() => server?.[Symbol.asyncDispose]())
 
-  /** Every server collects garbage when it starts. */
-  async function nothingIsOrphaned(): Promise<void> {
-    await untilNone('nothing is left behind', async () => {
-      const { sandboxes } = await client.call('listSandboxes')
-      const known = sandboxes.map(({ id }) => id)
-      return [...leftovers(server, known), ...(await garbage(client))]
-    })
-  }
-
   const names = async () => (await client.volumes.list({ sort: 'name' })).map(({ name }) => name)
 
   test.each(at('volume').filter((name) => name !== 'volume:forgotten'))(
     '%s has made the volume, or nothing',
     async (failpoint) => {
       await crash(server, failpoint, (signal) => client.volumes.create({ name: 'data' }, { signal }))
-      await nothingIsOrphaned()
+      await nothingIsOrphaned(server, client, { living: true })
       expect(await names()).toEqual(failpoint === 'volume:recorded' ? ['data'] : [])
       if (failpoint !== 'volume:recorded') await client.volumes.create({ name: 'data' })
       await client.volumes.files('data').write('/f', 'x')
       expect(await client.volumes.files('data').readText('/f')).toBe('x')
       await client.volumes.delete('data')
-      await nothingIsOrphaned()
+      await nothingIsOrphaned(server, client, { living: true })
     },
   )
 
@@ -46,7 +36,7 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
     await client.volumes.create({ name: 'data' })
     await client.volumes.files('data').write('/f', 'x')
     await crash(server, 'volume:forgotten', (signal) => client.volumes.delete('data', { signal }))
-    await nothingIsOrphaned()
+    await nothingIsOrphaned(server, client, { living: true })
     expect(await names()).toEqual([])
     await client.volumes.create({ name: 'data' })
     expect(await client.volumes.files('data').list()).toEqual([])
@@ -60,11 +50,11 @@ describe.skipIf(cannotSave !== null)('a server that dies at', () => {
       await client.volumes.files('data').write('/kept', 'kept')
       const write = (signal: AbortSignal) => client.volumes.files('data').write('/f', 'x', { signal })
       await crash(server, failpoint, write)
-      await nothingIsOrphaned()
+      await nothingIsOrphaned(server, client, { living: true })
       expect(await client.volumes.files('data').readText('/kept')).toBe('kept')
       await write(new AbortController().signal)
       await client.volumes.delete('data')
-      await nothingIsOrphaned()
+      await nothingIsOrphaned(server, client, { living: true })
     },
   )
 

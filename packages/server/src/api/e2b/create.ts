@@ -64,7 +64,7 @@ async function createSandbox({ useCases }: Dialect, call: Call, seconds: number)
 }
 
 /** @throws SandboxError `invalid_request` */
-export function toInput(asked: NewSandbox, source: Source, seconds: number): CreateInput {
+function toInput(asked: NewSandbox, source: Source, seconds: number): CreateInput {
   const { network, envVars, metadata } = asked
   const volumes = volumesOf(asked)
   return parse(operations.createSandbox.body, {

@@ -4,7 +4,7 @@ import { type PortRoute, routeOf } from '../../port-route.ts'
 import type { Client, Route } from './route.ts'
 
 /** The port of the daemon that these clients believe to run in every sandbox. Its requests are answered by us. */
-export const DAEMON_PORT = 49_983
+const DAEMON_PORT = 49_983
 
 /** First segments of paths that belong to the daemon, */
 const DAEMON = new Set([

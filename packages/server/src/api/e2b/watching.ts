@@ -80,7 +80,7 @@ async function* toEvents(changes: AsyncIterable<FileChange>): AsyncGenerator<Wat
 }
 
 /** What one of our changes is to them: a file that comes as a whole is created and written, a rename is two events. */
-export function* eventsFor({ type, path, target, content }: FileChange): Generator<WatchEvent> {
+function* eventsFor({ type, path, target, content }: FileChange): Generator<WatchEvent> {
   const name = path === '' ? '.' : path
   yield { name, type: `EVENT_TYPE_${type.toUpperCase()}` }
   if (type === 'create' && content) yield { name, type: 'EVENT_TYPE_WRITE' }

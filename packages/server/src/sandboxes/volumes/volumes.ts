@@ -56,7 +56,7 @@ export async function getVolume(context: Context, idOrName: string): Promise<Vol
   return show(context, record, await context.layers.volumes?.list())
 }
 
-export async function findVolume({ store }: Context, idOrName: string): Promise<VolumeRecord> {
+async function findVolume({ store }: Context, idOrName: string): Promise<VolumeRecord> {
   const record = await store.volumes.find(idOrName)
   if (record === null) throw new SandboxError('volume_not_found', { volume: idOrName })
   return record
