@@ -5,15 +5,16 @@ const client = new Client()
 await client.templates.build({
   name: 'counter',
   from: { runtime: 'base' },
-  steps: [{ type: 'run', command: 'echo 0 > count.txt' }],
-  startCommand: 'while sleep 0.1; do echo $(($(cat count.txt) + 1)) > count.txt; done',
+  steps: [{ type: 'run', command: 'seq 6 > numbers.txt' }],
+  startCommand: 'wc -l < numbers.txt > count.txt; exec sleep infinity',
+  readyCommand: 'test -s count.txt',
 })
 const volume = await client.volumes.create({ name: 'notes', size: '64Mi' })
 try {
   const volumes = [{ volume: volume.id, path: '/notes' }]
   await using one = await Sandbox.create({ client, template: 'counter', volumes })
   await using other = await Sandbox.create({ client, volumes: [{ ...volumes[0]!, readOnly: true }] })
-  await one.sh('sleep 1; cat count.txt > /notes/seen.txt')
+  await one.sh('cat count.txt > /notes/seen.txt')
   console.log('the other sees:', (await other.files.readText('/notes/seen.txt')).trim())
 } finally {
   const files = client.volumes.files(volume.id)

@@ -22,12 +22,13 @@ const OUTPUT: Record<string, string> = {
   'ports.ts':
     'a link for a browser\nwithout a token: 401\nwith it: 200 hello from inside\nexposed ports: 0\n',
   'attempts.ts': 'after restore: 10\nresults: 20 15 9\nthe best was 20\nresumed by itself: true\n',
+  'shared.ts': "the other sees: 6\nit stays: [ 'seen.txt' ]\n",
   'endings.ts':
     'exited 3\nsignalled SIGKILL null\nexecution-timeout null\ncommand_not_found no-such-program\nfailed: broken\n',
 }
 
 /** Those that need more than a server. */
-const SPECIAL = ['attempts.ts', 'network.ts', 'ports.ts']
+const SPECIAL = ['attempts.ts', 'network.ts', 'ports.ts', 'shared.ts']
 
 test.for(readdirSync(folder).filter((name) => name.endsWith('.ts') && !SPECIAL.includes(name)))(
   'example %s prints what it says',
@@ -44,11 +45,14 @@ test.runIf(DRIVER === 'oci')(
   ({ server }) => compare('attempts.ts', server),
 )
 
-test.skipIf(cannotNetwork !== null)('example network.ts prints what it says', async () => {
-  await using world = await World.create()
-  await using server = await world.server()
-  await compare('network.ts', server)
-})
+test.skipIf(cannotNetwork !== null).each(['network.ts', 'shared.ts'])(
+  'example %s prints what it says',
+  async (name) => {
+    await using world = await World.create()
+    await using server = await world.server()
+    await compare(name, server)
+  },
+)
 
 async function compare(name: string, server: TestServer): Promise<void> {
   const { stdout, stderr } = await promisify(execFile)(node, [join(folder, name)], { env: server.env })

@@ -9,7 +9,10 @@ import { resumeNow } from './pausing/resume.ts'
 /** A pause under way is waited for, and then undone. */
 const RESUMABLE: readonly SandboxState[] = ['pausing', 'paused', 'resuming']
 
-/** A sandbox that runs; one that is paused is resumed first. @throws SandboxError saying why it does not run */
+/**
+ * A sandbox that runs: one that is paused is resumed first, one that is being created is waited for.
+ * @throws SandboxError saying why it does not run
+ */
 export async function findLive(context: Context, idOrName: string, by: Need): Promise<Live> {
   return (await awaken(context, idOrName, by)).live
 }
@@ -25,6 +28,12 @@ export async function awaken(
   const record = await findSandbox(context, idOrName)
   const live = runningOf(context, record.id)
   if (live !== null) return { live, resumed: false }
+  // Whoever found it by its name while it is being created waits with the one who creates it.
+  const creation = context.joined.get(`creating ${record.id}`)
+  if (creation !== undefined) {
+    await creation.catch(() => {})
+    return awaken(context, record.id, by)
+  }
   if (record.endedAt !== null) throw endedError(record)
   if (!isPaused(record)) throw unusable(record)
   noteResumed()

@@ -46,6 +46,36 @@ test.each(['start', 'connect'] as const)(
   },
 )
 
+test.each([
+  ['is used once it is there', {}],
+  ['says how it ended', { connect: 1 }],
+])('a sandbox found by its name while it is being created %s', async (_, fails) => {
+  const { promise: gate, resolve: open } = Promise.withResolvers<void>()
+  const { useCases } = await world.server({
+    driver: (memory) => {
+      const start = memory.start.bind(memory)
+      memory.start = async (plan) => {
+        await gate
+        return start(plan)
+      }
+      return failing(fails)(memory)
+    },
+  })
+  const created = useCases.createSandbox({ name: 'box' }).catch((error) => error.code)
+  await until(async () => (await useCases.getSandbox('box').catch(() => null))?.status === 'creating')
+  const { id } = await useCases.getSandbox('box')
+  const used = useCases.startExecution(id, { argv: ['true'] }).then(
+    ({ sandboxId }) => sandboxId,
+    (error) => error.code,
+  )
+  open()
+  const failed = 'connect' in fails
+  expect(await used).toBe(failed ? 'sandbox_ended' : id)
+  expect(await created).toEqual(
+    failed ? 'create_failed' : expect.objectContaining({ sandbox: expect.anything() }),
+  )
+})
+
 test('an undo that fails hides no reason, and is tried again', async () => {
   const { useCases } = await world.server({ driver: failing({ connect: 1, stop: 1 }) })
   await expect(useCases.createSandbox({})).rejects.toMatchObject({ code: 'create_failed' })
