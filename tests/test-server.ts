@@ -40,6 +40,8 @@ export interface ServerOptions {
   config?: Record<string, unknown>
   /** Name of a network namespace in which the server runs; its unix socket works from everywhere. */
   netns?: string
+  /** What the server stands on; ends after it. */
+  ground?: AsyncDisposable
 }
 
 export interface CliResult {
@@ -203,6 +205,7 @@ export class TestServer implements AsyncDisposable {
       await this.#endLeftovers()
       await removeCgroups(this.dataDir)
       await rm(this.dataDir, { recursive: true, force: true })
+      await this.#options.ground?.[Symbol.asyncDispose]()
     }
   }
 

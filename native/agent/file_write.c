@@ -63,7 +63,14 @@ static void receive(struct request *request, const struct frame *frame) {
     size -= (size_t)done;
     upload->written += (uint64_t)done;
   }
-  send_ack(request->stream, upload->written);
+  task_queue_worker(&request->task);
+}
+
+/* One answer to all that came in a turn: each frame's own would wake the server for nothing. */
+static enum turn acknowledge(struct task *task) {
+  const struct upload *upload = (struct upload *)request_of_task(task);
+  send_ack(upload->request.stream, upload->written);
+  return TURN_DONE;
 }
 
 /* Gives the temporary file its owner, mode and name. The owner goes first, because changing it clears set-id bits. */
@@ -177,17 +184,12 @@ static void refuse(const struct upload *upload, int error, const char *path, mod
     send_error(stream, error, "write %s", path);
 }
 
-static enum turn no_step(struct task *task) {
-  (void)task;
-  return TURN_DONE;
-}
-
 void file_write(const struct frame *frame) {
   struct file_plan plan;
   struct user user;
   struct stat old;
   if (!file_begin(frame, "write", &plan, &user)) return;
-  struct upload *upload = request_new(sizeof *upload, frame->stream, no_step, release);
+  struct upload *upload = request_new(sizeof *upload, frame->stream, acknowledge, release);
   if (!upload) {
     int error = errno;
     credentials_leave();

@@ -1,7 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect } from 'vitest'
-import { DRIVER, type TestServer, temporaryDirectory, test } from '../fixture.ts'
+import { afterAll, beforeAll, describe, expect } from 'vitest'
+import { type TestServer, temporaryDirectory, test } from '../fixture.ts'
+import { cannotBuild, startBuilding } from '../templates/world.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: answers of every shape.
 async function json(server: TestServer, ...args: string[]): Promise<any> {
@@ -28,8 +29,17 @@ start: echo started > /tmp/started; sleep 1000
 ready: test -f /tmp/started
 `
 
-describe.runIf(DRIVER === 'oci')('templates (by the storage that root has)', () => {
-  test('are built from a file, used, tagged and deleted', async ({ server }) => {
+describe.skipIf(cannotBuild !== null)('templates', () => {
+  let server: TestServer
+
+  beforeAll(async () => {
+    server = await startBuilding()
+  })
+  afterAll(async () => {
+    await server?.[Symbol.asyncDispose]()
+  })
+
+  test('are built from a file, used, tagged and deleted', async () => {
     await using directory = await temporaryDirectory()
     const cwd = join(directory.path, 'project')
     mkdirSync(join(cwd, 'src'), { recursive: true })
@@ -69,7 +79,7 @@ describe.runIf(DRIVER === 'oci')('templates (by the storage that root has)', () 
     expect((await json(server, 'template', 'list')).total).toBe(0)
   })
 
-  test('are built from a Dockerfile', async ({ server }) => {
+  test('are built from a Dockerfile', async () => {
     await using directory = await temporaryDirectory()
     writeFileSync(
       join(directory.path, 'Dockerfile'),
@@ -81,7 +91,7 @@ describe.runIf(DRIVER === 'oci')('templates (by the storage that root has)', () 
     await server.cli(['template', 'delete', 'docker'])
   })
 
-  test('say in which step a build has failed', async ({ server }) => {
+  test('say in which step a build has failed', async () => {
     await using directory = await temporaryDirectory()
     const file = join(directory.path, 'caisson-template.yaml')
     writeFileSync(

@@ -1,17 +1,17 @@
 import { type Client, Sandbox } from 'caisson'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TestServer } from '../fixture.ts'
-import { build, cannotSave, putFiles, startSaving, text, upload } from './world.ts'
+import { build, cannotBuild, putFiles, startBuilding, text, upload } from './world.ts'
 
 const hash = (digit: string) => digit.repeat(64)
 
-describe.skipIf(cannotSave !== null)('files that a template copies', () => {
+describe.skipIf(cannotBuild !== null)('files that a template copies', () => {
   let server: TestServer
   let client: Client
   let count = 0
 
   beforeAll(async () => {
-    server = await startSaving()
+    server = await startBuilding()
     client = server.client()
   })
   afterAll(async () => {

@@ -8,21 +8,21 @@ import type { TestServer } from '../fixture.ts'
 import {
   begin,
   build,
-  cannotSave,
+  cannotBuild,
   crash,
   ended,
   nothingIsOrphaned,
   putFiles,
-  startSaving,
+  startBuilding,
   text,
 } from './world.ts'
 
-describe.skipIf(cannotSave !== null)('a server that dies at', () => {
+describe.skipIf(cannotBuild !== null)('a server that dies at', () => {
   let server: TestServer
   let client: Client
 
   beforeAll(async () => {
-    server = await startSaving()
+    server = await startBuilding()
     client = server.client()
   })
   afterAll(async () => {

@@ -3,18 +3,18 @@ import { type Client, Sandbox } from 'caisson'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { layer, layout } from '../archives/image.ts'
 import type { TestServer } from '../fixture.ts'
-import { build, cannotSave, startSaving, text, upload } from './world.ts'
+import { build, cannotBuild, startBuilding, text, upload } from './world.ts'
 
 const BUSYBOX = '/bin/busybox'
 const isStatic = existsSync(BUSYBOX) && !readFileSync(BUSYBOX).includes('/ld-linux')
 const PASSWD = 'root:x:0:0::/root:/bin/sh\nweb:x:33:33::/srv:/bin/sh\n'
 
-describe.skipIf(cannotSave !== null)('a template from an image', () => {
+describe.skipIf(cannotBuild !== null)('a template from an image', () => {
   let server: TestServer
   let client: Client
 
   beforeAll(async () => {
-    server = await startSaving()
+    server = await startBuilding()
     client = server.client()
   })
   afterAll(async () => {

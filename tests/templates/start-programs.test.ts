@@ -5,7 +5,7 @@ import { type Client, Sandbox } from 'caisson'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { untilNone } from '../crash/host.ts'
 import type { TestServer } from '../fixture.ts'
-import { build, cannotSave, crash, nothingIsOrphaned, startSaving, text } from './world.ts'
+import { build, cannotBuild, crash, nothingIsOrphaned, startBuilding, text } from './world.ts'
 
 const base = { runtime: 'base' }
 
@@ -17,12 +17,12 @@ exec sleep 4321`
 const READY = 'echo looking; pgrep -f "^sleep 4321" > /dev/null'
 const RUNS = `pgrep -fc '^sleep 4321'`
 
-describe.skipIf(cannotSave !== null)('the start program of a template', () => {
+describe.skipIf(cannotBuild !== null)('the start program of a template', () => {
   let server: TestServer
   let client: Client
 
   beforeAll(async () => {
-    server = await startSaving()
+    server = await startBuilding()
     client = server.client()
     const steps = [{ type: 'env' as const, env: { WHO: 'nobody' } }]
     const built = await build(client, 'served', {

@@ -7,12 +7,12 @@ import type { TestServer } from '../fixture.ts'
 import {
   begin,
   build,
-  cannotSave,
+  cannotBuild,
   ended,
   garbage,
   nothingIsOrphaned,
   putFiles,
-  startSaving,
+  startBuilding,
   text,
   upload,
 } from './world.ts'
@@ -20,12 +20,12 @@ import {
 const base = { runtime: 'base' }
 const run = (command: string, more = {}) => ({ type: 'run' as const, command, ...more })
 
-describe.skipIf(cannotSave !== null)('templates', () => {
+describe.skipIf(cannotBuild !== null)('templates', () => {
   let server: TestServer
   let client: Client
 
   beforeAll(async () => {
-    server = await startSaving({ config: { build: { maxUpload: 1024 * 1024 } } })
+    server = await startBuilding({ config: { build: { maxUpload: 1024 * 1024 } } })
     client = server.client()
   })
   afterAll(async () => {

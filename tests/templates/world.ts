@@ -4,9 +4,21 @@ import { chmod, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Client, InputOf, OutputOf } from 'caisson'
-import { temporaryDirectory } from '../fixture.ts'
+import { type ServerOptions, type TestServer, temporaryDirectory } from '../fixture.ts'
+import { cannotNetwork, World } from '../network/world.ts'
+import { cannotSave, startSaving } from '../saved/world.ts'
 
-export { cannotSave, crash, garbage, nothingIsOrphaned, startSaving, text } from '../saved/world.ts'
+export { crash, garbage, nothingIsOrphaned, text } from '../saved/world.ts'
+
+/** Why templates cannot be built here; null when they can. */
+export const cannotBuild = cannotSave ?? cannotNetwork
+
+/** A server on a host of its own: builders have a network, and nothing of this machine's is touched. */
+export async function startBuilding(options: ServerOptions = {}): Promise<TestServer> {
+  const ground = await World.create()
+  const config = { ...ground.config(), ...options.config }
+  return startSaving({ ...options, ground, netns: ground.host.name, config })
+}
 
 type Started = Omit<InputOf<'startBuild'>, 'build'>
 type Build = OutputOf<'getBuild'>

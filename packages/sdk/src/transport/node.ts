@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import * as http from 'node:http'
 import * as https from 'node:https'
+import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
 import { Queue } from '../queue.ts'
 import {
@@ -25,6 +26,9 @@ const NEVER_SENT = new Set([
 /** Bytes of a body that are on their way before its source waits: a wait for each piece would halve the rate. */
 const UNDER_WAY = 1_048_576
 
+/** Bytes that a connection gives at once. */
+const READ_SIZE = 262_144
+
 /** Bytes held for a slow reader before the connection is paused, and how far they fall before it goes on. */
 const HIGH_WATER = 524_288
 const LOW_WATER = 131_072
@@ -36,6 +40,7 @@ export function createNodeTransport(url: string): Transport {
   const client = base.protocol === 'https:' ? https : http
   // The most recent connection first, so that idle ones can age out.
   const agent = new client.Agent({ keepAlive: true, scheduling: 'lifo', maxFreeSockets: 64 })
+  readLargePieces(agent)
   const prefix = base.pathname.replace(/\/$/, '')
   const target: http.RequestOptions =
     socketPath === undefined
@@ -97,6 +102,23 @@ export function createNodeTransport(url: string): Transport {
   }
 }
 
+/**
+ * Every connection's bytes arrive here: the parser takes a copy of what belongs to a body before the next read. Node's
+ * own buffer for each read is smaller, so that a fast answer comes in more pieces, and is garbage at once.
+ */
+let arriving: Buffer | undefined
+
+function readLargePieces(agent: http.Agent): void {
+  const connect = agent.createConnection.bind(agent)
+  agent.createConnection = (options, done) => {
+    arriving ??= Buffer.allocUnsafeSlow(READ_SIZE)
+    const buffer = arriving
+    const callback = (bytes: number) => socket.emit('data', buffer.subarray(0, bytes))
+    const socket = connect({ ...options, onread: { buffer, callback } } as typeof options, done) as Duplex
+    return socket
+  }
+}
+
 async function send(outgoing: http.ClientRequest, { body, length }: TransportRequest): Promise<void> {
   if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) {
     outgoing.end(body)
@@ -133,7 +155,9 @@ async function* read(
   })
   // It may have broken before anybody read, and says nothing more then.
   if (incoming.destroyed) throw fail(brokenOff())
-  incoming.on('data', (piece: Buffer) => queue.push(piece))
+  incoming.on('data', (piece: Buffer) =>
+    queue.push(piece.buffer === arriving?.buffer ? Buffer.from(piece) : piece),
+  )
   try {
     yield* queue
   } finally {

@@ -12,6 +12,7 @@ import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { FastifyInstance } from 'fastify'
 import { parseAddress } from '../address.ts'
+import { requestCame } from '../give-way.ts'
 import type { Access } from './access.ts'
 import type { Certificate } from './certificate.ts'
 import { invalid } from './errors.ts'
@@ -128,7 +129,7 @@ export class Listeners {
       if (taker !== undefined) taker.request(request, response)
       else this.#app.routing(request, response)
     }
-    server.on('request', answer)
+    server.on('request', requestCame).on('request', answer)
     server.on('checkContinue', answer)
     server.on('upgrade', (request, socket, head) => {
       const taker = takerOf(request)

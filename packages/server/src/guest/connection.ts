@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import { SandboxError } from '@caisson/protocol/errors'
 import { FrameError, FrameParser } from '@caisson/protocol/frame-codec'
 import { type Frame, FrameType, LIMITS } from '@caisson/protocol/frames'
+import { mustGiveWay } from '../give-way.ts'
 
 /** Takes the frames of one stream. */
 export interface StreamHandler {
@@ -19,6 +20,9 @@ const LATE_ALLOWANCE = 2 * LIMITS.WINDOW
 /** However many streams were given up, never more than this is tolerated. */
 const MAX_LATE_ALLOWANCE = 256 * LATE_ALLOWANCE
 const CONTROL_COST = 64
+/** While others wait, a connection rests for so many ms after so many bytes. */
+const REST_MS = 1
+const REST_AFTER = 256 * 1024
 /** What was sent may take so long to leave when the connection is given up, in ms. */
 const FLUSH_MS = 1000
 
@@ -38,6 +42,8 @@ export class Connection {
   #lastStream = 0
   #lateAllowance = 0
   #holds = 0
+  /** Bytes since the last rest was due. */
+  #moved = 0
   #corked = false
   #drained: PromiseWithResolvers<void> | null = null
 
@@ -131,6 +137,7 @@ export class Connection {
         else handler.receive(frame)
       }
       this.#parser.release()
+      this.#giveWay(chunk.length)
     } catch (error) {
       const broken = error instanceof FrameError
       this.fail(
@@ -138,6 +145,15 @@ export class Connection {
         error,
       )
     }
+  }
+
+  #giveWay(bytes: number): void {
+    this.#moved += bytes
+    if (this.#moved < REST_AFTER) return
+    this.#moved = 0
+    if (!mustGiveWay()) return
+    this.pause()
+    setTimeout(() => this.resume(), REST_MS)
   }
 
   /** A frame for no stream is late at best: as much is tolerated as can have been under way, and no more. */

@@ -5,6 +5,7 @@ import type { Connection } from './connection.ts'
 
 /** A piece is cut to fit the window, but not shorter than this: a frame costs more than it saves. */
 const MIN_PIECE = 16 * 1024
+const SENT = Promise.resolve()
 
 /** Sends the bulk bytes of one stream, in order, with at most `LIMITS.WINDOW` of them unacknowledged. */
 export class WindowSender {
@@ -17,6 +18,8 @@ export class WindowSender {
   #failure: (() => Error) | null = null
   #room: PromiseWithResolvers<void> | null = null
   #tail: Promise<unknown> = Promise.resolve()
+  /** Steps that have not been done. */
+  #queued = 0
 
   /**
    * @param what names the work in the error of an aborted send.
@@ -39,14 +42,30 @@ export class WindowSender {
 
   /** Resolves when all of `data` is sent; it must not change until the agent has taken it. Calls queue. */
   send(data: Uint8Array, signal?: AbortSignal): Promise<void> {
-    const work = this.#tail.then(() => this.#send(data, signal))
+    if (this.#maySendNow(data.length)) {
+      this.#put(data)
+      return SENT
+    }
+    const work = this.#queue(() => this.#send(data, signal))
     this.#tail = work.catch(() => {})
     return work
   }
 
+  /** Nothing is before it, and there is room for one frame of it. */
+  #maySendNow(size: number): boolean {
+    if (this.#queued > 0 || this.#failure !== null || size === 0 || size > LIMITS.MAX_CHUNK) return false
+    const free = LIMITS.WINDOW - (this.#sent - this.#acknowledged)
+    return size <= free && this.#connection.drained() === undefined
+  }
+
   /** Calls back when what was queued before is sent. */
   after(step: () => void): void {
-    this.#tail = this.#tail.then(step)
+    this.#tail = this.#queue(step)
+  }
+
+  #queue(step: () => void | Promise<void>): Promise<void> {
+    this.#queued++
+    return this.#tail.then(step).finally(() => this.#queued--)
   }
 
   /** Takes an ACK. @throws FrameError when it acknowledges what was not sent, or takes back. */
@@ -75,12 +94,15 @@ export class WindowSender {
       if (this.#failure !== null) throw this.#failure()
       const free = LIMITS.WINDOW - (this.#sent - this.#acknowledged)
       const size = Math.min(wish, free)
-      const head = encodeBulkHead(this.#type, this.#stream, this.#sent, size)
-      this.#connection.send(head, data.subarray(at, at + size))
-      this.#sent += size
+      this.#put(data.subarray(at, at + size))
       at += size
     }
     if (this.#failure !== null) throw this.#failure()
+  }
+
+  #put(bytes: Uint8Array): void {
+    this.#connection.send(encodeBulkHead(this.#type, this.#stream, this.#sent, bytes.length), bytes)
+    this.#sent += bytes.length
   }
 
   #mustWait(wish: number): Promise<void> | undefined {

@@ -6,7 +6,7 @@ import { findRunning, reach } from './kill-execution.ts'
 export async function writeStdin(
   context: Context,
   id: string,
-  data: AsyncIterable<Uint8Array>,
+  data: AsyncIterable<Uint8Array> | Uint8Array[],
   close: boolean,
   signal?: AbortSignal,
 ): Promise<void> {

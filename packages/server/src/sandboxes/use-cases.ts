@@ -126,7 +126,7 @@ export interface UseCases {
   killExecution(execution: string, input: Body<'killExecution'>): Promise<Execution>
   writeStdin(
     execution: string,
-    data: AsyncIterable<Uint8Array>,
+    data: AsyncIterable<Uint8Array> | Uint8Array[],
     close: boolean,
     signal?: AbortSignal,
   ): Promise<void>

@@ -4,11 +4,12 @@ import { createGunzip } from 'node:zlib'
 import { SandboxError } from '@caisson/protocol/errors'
 import type { z } from 'zod'
 import { JSON_LIMIT, parse, parseJson } from '../input.ts'
+import { piecesOf } from '../pieces.ts'
 import { Refused } from './errors.ts'
 
 /**
  * The body of a request. A client that waits for leave to send gets it with the first read, when nothing speaks against
- * the body any more. A reader that stops early does not destroy the connection: the refusal is still to be sent over it.
+ * the body any more.
  * @throws Refused 415 at the first read for an encoding other than gzip
  */
 export function bodyOf(request: IncomingMessage, response: ServerResponse): AsyncIterable<Uint8Array> {
@@ -18,7 +19,7 @@ export function bodyOf(request: IncomingMessage, response: ServerResponse): Asyn
       if (coding !== 'identity' && coding !== 'gzip')
         throw new Refused(415, `Content-Encoding ${coding} is not understood; gzip is`)
       if (request.headers.expect !== undefined) response.writeContinue()
-      const raw = request.iterator({ destroyOnReturn: false })
+      const raw = piecesOf(request)
       return coding === 'gzip' ? gunzip(raw) : raw
     },
   }

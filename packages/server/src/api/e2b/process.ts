@@ -48,7 +48,7 @@ export function processRoutes(dialect: Dialect): Route[] {
     }),
     unary('process.Process/SendInput', SendInput, async ({ process, input }, call) => {
       const execution = await running(call, process)
-      await useCases.writeStdin(execution.id, once(bytesFor(execution, input)), false, call.signal)
+      await useCases.writeStdin(execution.id, [bytesFor(execution, input)], false, call.signal)
       return {}
     }),
     clientStream('process.Process/StreamInput', StreamInput, async (messages, call) => {
@@ -58,7 +58,7 @@ export function processRoutes(dialect: Dialect): Route[] {
         if (data === undefined) continue
         if (execution === undefined)
           throw new ConnectError('invalid_argument', 'the first message names no process')
-        await useCases.writeStdin(execution.id, once(bytesFor(execution, data.input)), false, call.signal)
+        await useCases.writeStdin(execution.id, [bytesFor(execution, data.input)], false, call.signal)
       }
       return {}
     }),
@@ -72,7 +72,7 @@ export function processRoutes(dialect: Dialect): Route[] {
       const { id, tty, stdin } = await running(call, process)
       if (stdin !== true) throw new ConnectError('failed_precondition', NOT_OPEN)
       if (tty) throw new ConnectError('failed_precondition', 'a terminal has no end of input; send it ^D')
-      await useCases.writeStdin(id, once(Buffer.alloc(0)), true, call.signal)
+      await useCases.writeStdin(id, [], true, call.signal)
       return {}
     }),
   ]
@@ -132,8 +132,4 @@ function bytesFor({ tty, stdin: isOpen }: Execution, { stdin, pty }: Input): Buf
     throw new ConnectError('invalid_argument', 'this process has no terminal: send input as "stdin"')
   if (isOpen !== true) throw new ConnectError('failed_precondition', NOT_OPEN)
   return stdin
-}
-
-async function* once(bytes: Buffer): AsyncGenerator<Uint8Array> {
-  if (bytes.length > 0) yield bytes
 }

@@ -9,6 +9,7 @@ import type { Output } from '../../sandboxes/use-cases.ts'
 import type { Access } from '../access.ts'
 import { invalid } from '../errors.ts'
 import { FILES_LIMIT, JSON_LIMIT, parse, parseIdempotencyKey, parseJson, parseQuery } from '../input.ts'
+import { piecesOf } from '../pieces.ts'
 import { type BodyAnswer, sendBody } from './body-stream.ts'
 import type { Call, Handlers, RequestName } from './call.ts'
 import { sendExecution } from './execution-stream.ts'
@@ -187,13 +188,13 @@ function leaving(reply: FastifyReply): AbortSignal {
 
 /**
  * The raw body. A client that waits for leave to send gets it with the first read, when nothing speaks against the
- * upload any more. A reader that stops early must not destroy the connection: the refusal is still to be sent over it.
+ * upload any more.
  */
 function bodyOf(raw: IncomingMessage, response: ServerResponse): AsyncIterable<Uint8Array> {
   return {
     [Symbol.asyncIterator]: () => {
       sendContinue(raw, response)
-      return raw.iterator({ destroyOnReturn: false })
+      return piecesOf(raw)
     },
   }
 }

@@ -53,7 +53,7 @@ export class StdinQueue {
       for (let last = false; !last && (this.#waiting.length > 0 || this.#ended); ) {
         last = this.#ended
         const batch = this.#waiting.splice(0)
-        await this.#useCases.writeStdin(this.#execution, from(batch), last)
+        await this.#useCases.writeStdin(this.#execution, batch, last)
         this.#bytes -= batch.reduce((sum, bytes) => sum + bytes.length, 0)
         if (this.#bytes <= HIGH) this.#socket.resume()
       }
@@ -65,8 +65,4 @@ export class StdinQueue {
       this.#fail(error)
     }
   }
-}
-
-async function* from(batch: Uint8Array[]): AsyncGenerator<Uint8Array> {
-  yield* batch
 }

@@ -85,6 +85,7 @@ export class ExecutionSockets {
     const stdin = new StdinQueue(useCases, output.execution.id, ws)
     keepAlive(ws)
     ws.on('message', (data: Buffer, binary) => {
+      if (binary && data[0] === StreamKind.STDIN) return stdin.push(data.subarray(1))
       void this.#receive(output.execution.id, stdin, data, binary).catch((error) =>
         failUnlessEnded(ws, error),
       )
@@ -97,8 +98,7 @@ export class ExecutionSockets {
     const payload = data.subarray(1)
     const kind = binary ? data[0] : undefined
     const { useCases } = this.#options
-    if (kind === StreamKind.STDIN) stdin.push(payload)
-    else if (kind === StreamKind.STDIN_CLOSE) stdin.end()
+    if (kind === StreamKind.STDIN_CLOSE) stdin.end()
     else if (kind === StreamKind.RESIZE) {
       const { cols, rows } = parse(Resize, fromJson(payload))
       await useCases.resizeTerminal(execution, cols, rows)
