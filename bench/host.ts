@@ -4,6 +4,7 @@ import { availableParallelism, cpus, loadavg, release, totalmem } from 'node:os'
 import { promisify } from 'node:util'
 
 const MIB = 1024 * 1024
+const run = promisify(execFile)
 
 /** What was measured on; the load tells what else was going on. */
 export function machineLine(): string {
@@ -36,18 +37,13 @@ export function memoryInfo(): Record<'MemAvailable' | 'SUnreclaim' | 'SReclaimab
 }
 
 /**
- * Leaves free memory behind that this machine has in its hands. A virtual machine that gives free memory back to its
- * host within seconds pays for every page anew (7 µs instead of 1.5 were measured), whoever takes it: a transfer
- * that keeps what it moves would be measured by that.
+ * Begins a transfer as on a machine that has done nothing before: what others wrote is on disk, and free memory is in
+ * this machine's hands. A virtual machine that gives free memory back to its host pays for every page anew (7 µs
+ * instead of 1.5 were measured), so that a transfer that keeps what it moves would be measured by that.
  */
-export async function warmMemory(gibibytes: number): Promise<void> {
-  await promisify(execFile)('dd', [
-    'if=/dev/zero',
-    'of=/dev/null',
-    `bs=${gibibytes}G`,
-    'count=1',
-    'iflag=fullblock',
-  ])
+export async function settleMemory(gibibytes: number): Promise<void> {
+  await run('sync', [])
+  await run('dd', ['if=/dev/zero', 'of=/dev/null', `bs=${gibibytes}G`, 'count=1', 'iflag=fullblock'])
 }
 
 /** Resident MiB of a process now, and the most since `resetPeak`. */

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "connection.h"
@@ -10,6 +11,8 @@
 #include "request.h"
 #include "util.h"
 #include "xattrs.h"
+
+#define MAX_PIECES 64
 
 struct upload {
   struct request request;
@@ -24,8 +27,23 @@ struct upload {
   gid_t group;
 };
 
+/* What has come in a turn for one upload goes into its file by one call: a page that two calls share costs twice. */
+static struct {
+  struct upload *upload;
+  struct iovec pieces[MAX_PIECES]; /* of frames that the connection still holds */
+  int count;
+  size_t size;
+} gathered;
+
+static void gather_none(void) {
+  gathered.upload = NULL;
+  gathered.count = 0;
+  gathered.size = 0;
+}
+
 static void release(struct request *request) {
   struct upload *upload = (struct upload *)request;
+  if (gathered.upload == upload) gather_none();
   /* Given back by hand: a child between fork and exec still holds the descriptor, and with it the lock. */
   if (upload->resumable && upload->fd >= 0) flock(upload->fd, LOCK_UN);
   close_fd(&upload->fd);
@@ -43,27 +61,55 @@ static void fail(struct upload *upload, int error) {
   request_end(&upload->request);
 }
 
+/* Takes what is written off the front of the pieces. */
+static void advance(struct iovec **pieces, int *count, size_t done) {
+  while (*count && done >= (*pieces)->iov_len) {
+    done -= (*pieces)->iov_len;
+    ++*pieces;
+    --*count;
+  }
+  if (!*count) return;
+  (*pieces)->iov_base = (uint8_t *)(*pieces)->iov_base + done;
+  (*pieces)->iov_len -= done;
+}
+
+/* False when that failed and ended the upload. */
+static bool write_gathered(void) {
+  struct upload *upload = gathered.upload;
+  struct iovec *pieces = gathered.pieces;
+  int count = gathered.count;
+  gather_none();
+  while (count) {
+    ssize_t done = writev(upload->fd, pieces, count);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) {
+      fail(upload, done < 0 ? errno : EIO);
+      return false;
+    }
+    upload->written += (uint64_t)done;
+    advance(&pieces, &count, (size_t)done);
+  }
+  return true;
+}
+
+void file_write_settle(void) { write_gathered(); }
+
 static void receive(struct request *request, const struct frame *frame) {
   struct upload *upload = (struct upload *)request;
   uint64_t offset;
   const uint8_t *data;
   size_t size;
-  if (!bulk_parse(frame, &offset, &data, &size) || offset != upload->written) {
+  bool same = gathered.upload == upload;
+  if ((!same || gathered.count == MAX_PIECES) && !write_gathered() && same) return;
+  if (!bulk_parse(frame, &offset, &data, &size) || offset != upload->written + gathered.size) {
     connection_break();
     return;
   }
-  while (size) {
-    ssize_t done = write(upload->fd, data, size);
-    if (done < 0 && errno == EINTR) continue;
-    if (done <= 0) {
-      fail(upload, done < 0 ? errno : EIO);
-      return;
-    }
-    data += done;
-    size -= (size_t)done;
-    upload->written += (uint64_t)done;
-  }
   task_queue_worker(&request->task);
+  if (!size) return;
+  gathered.upload = upload;
+  gathered.pieces[gathered.count++] = (struct iovec){(void *)(uintptr_t)data, size};
+  gathered.size += size;
 }
 
 /* One answer to all that came in a turn: each frame's own would wake the server for nothing. */
@@ -96,6 +142,7 @@ static void send_offset(const struct upload *upload) {
 static void finish(struct request *request) {
   struct upload *upload = (struct upload *)request;
   struct stat info;
+  if (gathered.upload == upload && !write_gathered()) return;
   if (upload->resumable && upload->written != upload->size) {
     send_offset(upload);
     request_end(request);

@@ -27,6 +27,8 @@ void file_chmod(const struct frame *frame);
 void file_chown(const struct frame *frame);
 void file_read(const struct frame *frame);
 void file_write(const struct frame *frame);
+/* The frames that were read at once have been served, and what they carried is needed no more. */
+void file_write_settle(void);
 void file_list(const struct frame *frame);
 void file_remove(const struct frame *frame);
 void file_write_tree(const struct frame *frame);
