@@ -2,13 +2,14 @@
  * The bare peer of every transfer: `relay-process.ts relay <http.sock> <back.sock>` answers GET with what it reads from
  * a unix socket and passes a PUT's body on to it; `relay-process.ts back <back.sock> <file> <times>` stands behind it, sends
  * the file so many times, or takes all, with `/keep` into a file, and answers with its number of bytes. Two processes, as server and agent are.
- * `relay-process.ts echo` is a WebSocket echo on loopback; it prints its port.
+ * `relay-process.ts echo` is a WebSocket echo on loopback; it prints its port. `relay-process.ts terminal <back.sock>` passes a
+ * WebSocket's bytes on to a unix socket, behind which terminal.c stands, and what comes from there back.
  */
 import { closeSync, openSync, readSync, rmSync, writeSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { pipeline } from 'node:stream/promises'
-import { WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 
 const PIECE = 256 * 1024
 
@@ -63,16 +64,27 @@ async function take(socket: Socket, first: Buffer, file: string | undefined): Pr
   if (file !== undefined) rmSync(file)
 }
 
-function echo(): void {
+function serve(connected: (ws: WebSocket) => void): void {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false })
   server.on('connection', (ws, request) => {
     request.socket.setNoDelay(true)
-    ws.on('message', (data, binary) => ws.send(data, { binary }))
+    connected(ws)
   })
   server.on('listening', () => process.stdout.write(`${(server.address() as { port: number }).port}\n`))
+}
+
+function echo(ws: WebSocket): void {
+  ws.on('message', (data, binary) => ws.send(data, { binary }))
+}
+
+function terminal(ws: WebSocket, back: string): void {
+  const upstream = connect(back)
+  ws.on('message', (data) => upstream.write(data as Buffer))
+  upstream.on('data', (data) => ws.send(data))
 }
 
 const [mode = '', first = '', second = '', times = '1'] = process.argv.slice(2)
 if (mode === 'relay') relay(first, second)
 else if (mode === 'back') back(first, second, Number(times))
-else echo()
+else if (mode === 'terminal') serve((ws) => terminal(ws, first))
+else serve(echo)

@@ -9,8 +9,16 @@ import type { Payload } from './payload.ts'
 const PROGRAM = join(import.meta.dirname, 'relay-process.ts')
 
 /** Starts one of the peers of relay-process.ts. @returns its process, and what it says when it is ready */
-export async function startPeer(args: readonly string[]): Promise<{ child: ChildProcess; said: string }> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+export function startPeer(args: readonly string[]): Promise<{ child: ChildProcess; said: string }> {
+  return startProgram(process.execPath, [PROGRAM, ...args])
+}
+
+/** The same for any program that says a line when it is ready. */
+export async function startProgram(
+  program: string,
+  args: readonly string[],
+): Promise<{ child: ChildProcess; said: string }> {
+  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
   const [data] = (await once(child.stdout, 'data')) as [Buffer]
   return { child, said: data.toString().trim() }
 }

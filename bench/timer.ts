@@ -33,7 +33,7 @@ export class Timer implements AsyncDisposable {
 
   /** @param dir where the program is built */
   constructor(dir: string, overlay?: Overlay) {
-    const program = buildTimer(dir)
+    const program = buildProgram('timer', dir)
     const { lower, upper, work, target, hide } = overlay ?? {}
     const args = [lower, upper, work, target, hide].filter((path) => path !== undefined)
     this.#child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] })
@@ -67,9 +67,10 @@ export class Timer implements AsyncDisposable {
   }
 }
 
-function buildTimer(dir: string): string {
-  const program = join(dir, 'timer')
+/** Compiles `<name>.c`, which stands beside this, into `dir`. @returns the program */
+export function buildProgram(name: 'timer' | 'terminal', dir: string): string {
+  const program = join(dir, name)
   const flags = ['-std=c11', '-Wall', '-Wextra', '-Werror', '-O2', '-static']
-  execFileSync('cc', [...flags, '-o', program, join(import.meta.dirname, 'timer.c')], { stdio: 'inherit' })
+  execFileSync('cc', [...flags, '-o', program, join(import.meta.dirname, `${name}.c`)], { stdio: 'inherit' })
   return program
 }

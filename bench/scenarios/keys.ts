@@ -1,14 +1,18 @@
 import { once } from 'node:events'
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
 import { Sandbox } from 'caisson'
 import { WebSocket } from 'ws'
 import { interleave } from '../interleave.ts'
-import { startPeer } from '../relay.ts'
+import { startPeer, startProgram } from '../relay.ts'
 import type { Outcome, Scenario } from '../scenario.ts'
 import { BenchServer } from '../server.ts'
-import { summarize } from '../stats.ts'
+import { digits, summarize } from '../stats.ts'
+import { buildProgram } from '../timer.ts'
 
 const OURS = 'a key and its echo, terminal in a sandbox'
 const BARE = 'a byte and its echo, bare WebSocket'
+const RELAYED = 'a key and its echo, bare relay and terminal'
 /** See the protocol's stream.ts: the kinds of a byte to stdin and of bytes from stdout. */
 const STDIN = 16
 const STDOUT = 1
@@ -23,6 +27,9 @@ export const keys: Scenario = {
     const { key } = await server.client.call('createKey', { name: 'bench', scopes: ['exec'] })
     const { url } = await server.client.call('getServer')
     const echo = await startPeer(['echo'])
+    const back = join(mkdtempSync(join(run.workDir, 't-')), 'back')
+    const terminal = await startProgram(buildProgram('terminal', run.workDir), [back])
+    const relay = await startPeer(['terminal', back])
     // The terminal itself echoes; the program only holds it open.
     const shell = await sandbox.start(['sleep', '600'], { tty: { cols: 80, rows: 24 } })
     const path = `/v1/executions/${shell.id}/connect`
@@ -31,8 +38,9 @@ export const keys: Scenario = {
       perMessageDeflate: false,
     })
     const bare = new WebSocket(`ws://127.0.0.1:${echo.said}`, { perMessageDeflate: false })
+    const relayed = new WebSocket(`ws://127.0.0.1:${relay.said}`, { perMessageDeflate: false })
     try {
-      await Promise.all([once(ours, 'open'), once(bare, 'open')])
+      await Promise.all([ours, bare, relayed].map((ws) => once(ws, 'open')))
       const series = await interleave(
         [
           {
@@ -40,6 +48,7 @@ export const keys: Scenario = {
             run: () => roundTrip(ours, Buffer.from([STDIN, 0x78]), (data) => data[0] === STDOUT),
           },
           { name: BARE, run: () => roundTrip(bare, Buffer.from([STDIN, 0x78]), () => true) },
+          { name: RELAYED, run: () => roundTrip(relayed, Buffer.from('x'), () => true) },
         ],
         run.quick ? 200 : 2000,
         60_000,
@@ -55,11 +64,13 @@ export const keys: Scenario = {
             unit: '×',
           },
         ],
+        notes: [
+          `The relay is a Node process between the WebSocket and a terminal's own process, which do nothing else: it takes ${digits(p50(RELAYED) / p50(BARE))} times as long as the bare echo, and Caisson ${digits(p50(OURS) / p50(RELAYED))} times as long as the relay.`,
+        ],
       }
     } finally {
-      ours.close()
-      bare.close()
-      echo.child.kill()
+      for (const ws of [ours, bare, relayed]) ws.close()
+      for (const { child } of [echo, relay, terminal]) child.kill()
     }
   },
 }
