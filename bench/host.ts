@@ -41,9 +41,10 @@ export function memoryInfo(): Record<'MemAvailable' | 'SUnreclaim' | 'SReclaimab
  * this machine's hands. A virtual machine that gives free memory back to its host pays for every page anew (7 µs
  * instead of 1.5 were measured), so that a transfer that keeps what it moves would be measured by that.
  */
-export async function settleMemory(gibibytes: number): Promise<void> {
+export async function settleMemory(): Promise<void> {
+  const spare = Math.floor(Math.min(6 * 1024, memoryInfo().MemAvailable / 3))
   await run('sync', [])
-  await run('dd', ['if=/dev/zero', 'of=/dev/null', `bs=${gibibytes}G`, 'count=1', 'iflag=fullblock'])
+  await run('dd', ['if=/dev/zero', 'of=/dev/null', `bs=${spare}M`, 'count=1', 'iflag=fullblock'])
 }
 
 /** Resident MiB of a process now, and the most since `resetPeak`. */

@@ -10,8 +10,6 @@ import { addSample, digits, type Series, summarize } from '../stats.ts'
 import { BLOCK_FILE } from '../transfer.ts'
 
 const FILE = 'uploaded'
-/** What a GiB that is kept takes of the page cache, of the sandbox's file and of the pool's, and some for the rest. */
-const SPARE_GIB = 3
 /** After so long a virtual machine has given free memory back to its host, in ms. */
 const GIVEN_BACK_MS = 6000
 
@@ -38,7 +36,7 @@ export const relay: Scenario = {
     for (let i = 0; i < (run.quick ? 1 : 5); i++) {
       for (const [name, move] of Object.entries(moves)) {
         run.progress(`${name}, ${i + 1}`)
-        await settleMemory(SPARE_GIB)
+        await settleMemory()
         const { ms, result } = await timed(move)
         // The next upload makes a file anew: what the kernel takes to free a GiB is no transfer.
         if (name === 'download') await sandbox.files.remove(FILE)

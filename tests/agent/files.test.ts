@@ -219,6 +219,34 @@ describe.each(BUILDS)('files ($name)', ({ binary }) => {
     }
   })
 
+  test('crumbs of several uploads that come together go to each', async () => {
+    await using o = await open()
+    const uploads = await Promise.all(
+      ['a', 'b'].map(async (name) => {
+        const stream = o.client.request(FrameType.FILE_WRITE, at(join(o.root, name)).encode())
+        await o.client.expect(stream, FrameType.OK)
+        return { name, stream, sent: 0 }
+      }),
+    )
+    for (let i = 0; i < 300; i++) {
+      for (const upload of uploads) {
+        // Runs of one upload, longer than what is gathered, and turns of both.
+        if (upload.name === 'b' && i % 100 > 20) continue
+        const crumb = Buffer.from(`${upload.name}${i},`)
+        o.client.bulk(FrameType.DATA, upload.stream, upload.sent, crumb)
+        upload.sent += crumb.length
+      }
+    }
+    for (const { stream } of uploads) o.client.send(FrameType.END, stream)
+    for (const { name, stream, sent } of uploads) {
+      let frame = await o.client.next(stream)
+      while (frame.type === FrameType.ACK) frame = await o.client.next(stream)
+      expect([frame.type, parseFields(frame.payload).u64(Field.SIZE)]).toEqual([FrameType.OK, sent])
+      const numbers = Array.from({ length: 300 }, (_, i) => i).filter((i) => name === 'a' || i % 100 <= 20)
+      expect(readFileSync(join(o.root, name), 'utf8')).toBe(numbers.map((i) => `${name}${i},`).join(''))
+    }
+  })
+
   describe('a resumable upload', () => {
     const upload = (path: string, size: number, offset?: number) => {
       const payload = at(path).string(Field.RESUME, 'upl_1-x').u64(Field.SIZE, size).u64(Field.MODE, 0o640)
