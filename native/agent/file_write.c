@@ -22,6 +22,7 @@ struct upload {
   bool resumable; /* the temporary file stays until it is complete */
   int fd;
   uint64_t written, size; /* size: of a resumable upload when it is complete */
+  uint64_t acknowledged;
   mode_t mode;
   uid_t owner; /* whose file root replaces; -1: nobody's */
   gid_t group;
@@ -112,10 +113,15 @@ static void receive(struct request *request, const struct frame *frame) {
   gathered.size += size;
 }
 
-/* One answer to all that came in a turn: each frame's own would wake the server for nothing. */
-static enum turn acknowledge(struct task *task) {
-  const struct upload *upload = (struct upload *)request_of_task(task);
+static void acknowledge(struct upload *upload) {
+  if (upload->acknowledged == upload->written) return;
+  upload->acknowledged = upload->written;
   send_ack(upload->request.stream, upload->written);
+}
+
+/* One answer to all that came in a turn: each frame's own would wake the server for nothing. */
+static enum turn acknowledge_turn(struct task *task) {
+  acknowledge((struct upload *)request_of_task(task));
   return TURN_DONE;
 }
 
@@ -143,6 +149,7 @@ static void finish(struct request *request) {
   struct upload *upload = (struct upload *)request;
   struct stat info;
   if (gathered.upload == upload && !write_gathered()) return;
+  acknowledge(upload);
   if (upload->resumable && upload->written != upload->size) {
     send_offset(upload);
     request_end(request);
@@ -205,6 +212,7 @@ static int open_resumable(struct upload *upload, const struct file_plan *plan) {
   upload->written = (uint64_t)info.st_size;
   if (plan->offset > upload->written) return ERANGE;
   if (plan->with_offset) upload->written = plan->offset;
+  upload->acknowledged = upload->written;
   if (ftruncate(upload->fd, (off_t)upload->written) || lseek(upload->fd, 0, SEEK_END) < 0) return errno;
   return 0;
 }
@@ -236,7 +244,7 @@ void file_write(const struct frame *frame) {
   struct user user;
   struct stat old;
   if (!file_begin(frame, "write", &plan, &user)) return;
-  struct upload *upload = request_new(sizeof *upload, frame->stream, acknowledge, release);
+  struct upload *upload = request_new(sizeof *upload, frame->stream, acknowledge_turn, release);
   if (!upload) {
     int error = errno;
     credentials_leave();
