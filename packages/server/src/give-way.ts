@@ -1,9 +1,9 @@
-/** A request gets the event loop's better half for so long, in ms: most are answered by then. */
+/** A request has the way for so long, in ms: most are answered by then. */
 const YOUNG_MS = 15
 
 let cameAt = Number.NEGATIVE_INFINITY
 
-/** A request, or a key at a terminal, has come: whoever moves much at once gives way to it. */
+/** A request has come: whoever moves much at once gives way to it. */
 export function requestCame(): void {
   cameAt = performance.now()
 }
