@@ -26,10 +26,16 @@ export const keys: Scenario = {
     await using sandbox = await Sandbox.create({ client: server.client })
     const { key } = await server.client.call('createKey', { name: 'bench', scopes: ['exec'] })
     const { url } = await server.client.call('getServer')
-    const echo = await startPeer(['echo'])
+    using peers = new DisposableStack()
+    const start = async (starting: ReturnType<typeof startPeer>): Promise<string> => {
+      const { child, said } = await starting
+      peers.defer(() => child.kill())
+      return said
+    }
+    const echo = await start(startPeer(['echo']))
     const back = join(mkdtempSync(join(run.workDir, 't-')), 'back')
-    const terminal = await startProgram(buildProgram('terminal', run.workDir), [back])
-    const relay = await startPeer(['terminal', back])
+    await start(startProgram(buildProgram('terminal', run.workDir), [back]))
+    const relay = await start(startPeer(['terminal', back]))
     // The terminal itself echoes; the program only holds it open.
     const shell = await sandbox.start(['sleep', '600'], { tty: { cols: 80, rows: 24 } })
     const path = `/v1/executions/${shell.id}/connect`
@@ -37,8 +43,8 @@ export const keys: Scenario = {
       headers: { authorization: `Bearer ${key}` },
       perMessageDeflate: false,
     })
-    const bare = new WebSocket(`ws://127.0.0.1:${echo.said}`, { perMessageDeflate: false })
-    const relayed = new WebSocket(`ws://127.0.0.1:${relay.said}`, { perMessageDeflate: false })
+    const bare = new WebSocket(`ws://127.0.0.1:${echo}`, { perMessageDeflate: false })
+    const relayed = new WebSocket(`ws://127.0.0.1:${relay}`, { perMessageDeflate: false })
     try {
       await Promise.all([ours, bare, relayed].map((ws) => once(ws, 'open')))
       const series = await interleave(
@@ -70,7 +76,6 @@ export const keys: Scenario = {
       }
     } finally {
       for (const ws of [ours, bare, relayed]) ws.close()
-      for (const { child } of [echo, relay, terminal]) child.kill()
     }
   },
 }

@@ -11,7 +11,6 @@
 
 #include "dispatch.h"
 #include "execution.h"
-#include "files.h"
 #include "listener.h"
 #include "loop.h"
 #include "protocol.gen.h"
@@ -105,7 +104,7 @@ static void serve_frames(void) {
     at += used;
   }
   if (result < 0) broken = true;
-  file_write_settle();
+  dispatch_settle();
   in_length -= at;
   if (at && in_length) memmove(in, in + at, in_length);
 }

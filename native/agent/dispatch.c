@@ -91,3 +91,5 @@ void dispatch(const struct frame *frame) {
   else
     to_nobody(frame);
 }
+
+void dispatch_settle(void) { file_write_settle(); }

@@ -155,6 +155,7 @@ async function* read(
   })
   // It may have broken before anybody read, and says nothing more then.
   if (incoming.destroyed) throw fail(brokenOff())
+  // A parser that copies nothing would give what the next read writes over.
   incoming.on('data', (piece: Buffer) =>
     queue.push(piece.buffer === arriving?.buffer ? Buffer.from(piece) : piece),
   )
